@@ -1,0 +1,3 @@
+unit_test(buf base)
+unit_test(backoff base)
+unit_test(timestamp base)
