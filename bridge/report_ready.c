@@ -1,0 +1,239 @@
+/* READY: what the hub holds against what is. The difference becomes dirty; keys that the mapping does
+ * not own are gathered as nulls. */
+#include "bridge/report_state.h"
+
+#include "base/timestamp.h"
+
+#include <cjson/cJSON.h>
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+static struct value value_of_node(const cJSON *node, enum value_type type)
+{
+    if (cJSON_IsBool(node) && type == VALUE_BOOL)
+        return value_bool(cJSON_IsTrue(node));
+    if (cJSON_IsNumber(node) && type == VALUE_INT &&
+        fabs(node->valuedouble) <= 4503599627370496.0 &&
+        node->valuedouble == floor(node->valuedouble))
+        return value_int((int64_t)node->valuedouble);
+    if (cJSON_IsNumber(node) && type == VALUE_FLOAT)
+        return value_float(node->valuedouble);
+    return (struct value){ VALUE_NONE, { 0 } };
+}
+
+static bool ack_matches(const struct acknowledgement *ack, const cJSON *node)
+{
+    const cJSON *ac = cJSON_GetObjectItemCaseSensitive(node, "ac");
+    const cJSON *av = cJSON_GetObjectItemCaseSensitive(node, "av");
+    const cJSON *ad = cJSON_GetObjectItemCaseSensitive(node, "ad");
+
+    return cJSON_IsNumber(ac) && ac->valuedouble == ack->code && cJSON_IsNumber(av) &&
+           av->valuedouble == (double)ack->version && cJSON_IsString(ad) &&
+           strcmp(ad->valuestring, report_text(ack->detail)) == 0;
+}
+
+/* Whether the twin's node shows this tag as it is now; takes over its value as the last one put. */
+static bool slot_matches(const struct report *report, size_t device, size_t tag, const cJSON *node,
+                         uint64_t now_ms)
+{
+    const struct config_tag *t = &report_device(report, device)->tags[tag];
+    struct slot *slot = report_slot(report, device, tag);
+    const cJSON *held = node;
+    struct value now;
+
+    if (slot->ack.present != (bool)cJSON_IsObject(node) && (slot->ack.present || node != NULL))
+        return false;
+    if (slot->ack.present) {
+        if (!ack_matches(&slot->ack, node))
+            return false;
+        held = cJSON_GetObjectItemCaseSensitive(node, "value");
+    }
+    if (slot->reason != NULL)
+        return held == NULL;
+    slot->last = value_of_node(held, t->type);
+    now = report_value(report, device, tag, now_ms, NULL);
+    if (now.type == VALUE_NONE)
+        return true; /* nothing fresh to say */
+    return slot->last.type != VALUE_NONE && !value_moved(slot->last, now, t->deadband);
+}
+
+static bool text_is(const cJSON *object, const char *key, const char *text)
+{
+    const cJSON *node = cJSON_GetObjectItemCaseSensitive(object, key);
+
+    return cJSON_IsString(node) && strcmp(node->valuestring, text) == 0;
+}
+
+static bool health_matches(const struct health *health, const cJSON *node)
+{
+    char since[TIMESTAMP_MAX];
+
+    timestamp_print(health->since_wall_ms, since);
+    return health->state == NULL ||
+           (text_is(node, "state", health->state) && text_is(node, "since", since) &&
+            text_is(node, "error", report_text(health->error)) &&
+            cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(node, "bad")));
+}
+
+static bool bad_matches(const struct slot *slot, const cJSON *bad, const char *name)
+{
+    const cJSON *node = cJSON_GetObjectItemCaseSensitive(bad, name);
+
+    return slot->reason == NULL ? node == NULL : text_is(bad, name, slot->reason);
+}
+
+static bool is_health_key(const char *key)
+{
+    static const char *const keys[] = { "state", "since", "time", "error", "bad", "refused" };
+
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        if (strcmp(keys[i], key) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Adds `key: null` under `into`[name], making the object when it is missing. */
+static int strange_add(cJSON *into, const char *name, const char *key)
+{
+    cJSON *object = into;
+
+    if (name != NULL) {
+        object = cJSON_GetObjectItemCaseSensitive(into, name);
+        if (object == NULL)
+            object = cJSON_AddObjectToObject(into, name);
+    }
+    if (object == NULL || cJSON_AddNullToObject(object, key) == NULL)
+        return -ENOMEM;
+    return 0;
+}
+
+/* Nulls what stands in the twin's health and is not ours: keys of it, and names in `bad`. */
+static int strange_health(const struct config_device *device, const cJSON *health, cJSON *into)
+{
+    const cJSON *bad = cJSON_GetObjectItemCaseSensitive(health, "bad");
+    const cJSON *node;
+    int rc = 0;
+
+    cJSON_ArrayForEach(node, health)
+    {
+        if (!is_health_key(node->string))
+            rc = rc != 0 ? rc : strange_add(into, "health", node->string);
+    }
+    cJSON_ArrayForEach(node, bad)
+    {
+        cJSON *mine;
+
+        if (config_find_tag(device, node->string) != SIZE_MAX)
+            continue;
+        mine = cJSON_GetObjectItemCaseSensitive(into, "health");
+        if (mine == NULL)
+            mine = cJSON_AddObjectToObject(into, "health");
+        rc = rc != 0 ? rc : strange_add(mine, "bad", node->string);
+    }
+    return rc;
+}
+
+/* Compares one device with its object in the twin; nulls for strange keys go into `into`. */
+static int ready_device(struct report *report, size_t device, const cJSON *object, cJSON *into,
+                        uint64_t now_ms)
+{
+    const struct config_device *d = report_device(report, device);
+    const char *component = report->module->components ? d->name : "";
+    const cJSON *health = cJSON_GetObjectItemCaseSensitive(object, "health");
+    const cJSON *bad = cJSON_GetObjectItemCaseSensitive(health, "bad");
+    const cJSON *node;
+    int rc = 0;
+
+    for (size_t i = 0; i < d->tag_count; i++) {
+        struct slot *slot = report_slot(report, device, i);
+
+        node = cJSON_GetObjectItemCaseSensitive(object, d->tags[i].name);
+        slot->dirty = d->tags[i].report == CONFIG_REPORT_NONE && !slot->ack.present
+                          ? false
+                          : !slot_matches(report, device, i, node, now_ms);
+        slot->flying = slot->bad_flying = false;
+        slot->bad_dirty = !bad_matches(slot, bad, d->tags[i].name);
+    }
+    report->health[device].dirty = !health_matches(&report->health[device], health);
+    report->health[device].flying = false;
+    cJSON_ArrayForEach(node, object)
+    {
+        const char *key = node->string;
+
+        if (key[0] == '$' || strcmp(key, "health") == 0 || strcmp(key, "__t") == 0 ||
+            config_find_tag(d, key) != SIZE_MAX || report_refusal(report, component, key) != NULL)
+            continue;
+        rc = rc != 0 ? rc : strange_add(into, NULL, key);
+    }
+    return rc != 0 ? rc : strange_health(d, health, into);
+}
+
+static int ready_components(struct report *report, const cJSON *reported, uint64_t now_ms)
+{
+    const cJSON *node;
+    int rc = 0;
+
+    for (size_t i = 0; i < report->module->device_count; i++) {
+        const char *name = report_device(report, i)->name;
+        cJSON *into = cJSON_CreateObject();
+
+        node = cJSON_GetObjectItemCaseSensitive(reported, name);
+        if (into == NULL)
+            return -ENOMEM;
+        if (ready_device(report, i, node, into, now_ms) != 0)
+            rc = -ENOMEM;
+        if (into->child == NULL || !cJSON_AddItemToObject(report->strange, name, into))
+            cJSON_Delete(into);
+    }
+    cJSON_ArrayForEach(node, reported)
+    {
+        bool known = node->string[0] == '$' || report_refusal(report, "", node->string) != NULL;
+
+        for (size_t i = 0; i < report->module->device_count && !known; i++)
+            known = strcmp(report_device(report, i)->name, node->string) == 0;
+        if (!known && strange_add(report->strange, NULL, node->string) != 0)
+            rc = -ENOMEM;
+    }
+    return rc;
+}
+
+static void ready_refusals(struct report *report, const cJSON *reported)
+{
+    struct refusal *next;
+
+    for (struct refusal *r = report->refusals; r != NULL; r = next) {
+        const cJSON *object = r->component[0] == 0
+                                  ? reported
+                                  : cJSON_GetObjectItemCaseSensitive(reported, r->component);
+        const cJSON *node = cJSON_GetObjectItemCaseSensitive(object, r->name);
+
+        next = r->next;
+        r->flying = false;
+        r->dirty = r->gone ? node != NULL : !cJSON_IsObject(node) || !ack_matches(&r->ack, node);
+    }
+}
+
+int report_ready(struct report *report, const struct cJSON *reported, uint64_t now_ms)
+{
+    int rc;
+
+    cJSON_Delete(report->strange);
+    report->strange_flying = false;
+    report->strange = cJSON_CreateObject();
+    if (report->strange == NULL)
+        return -ENOMEM;
+    ready_refusals(report, reported);
+    if (report->module->components)
+        rc = ready_components(report, reported, now_ms);
+    else
+        rc = ready_device(report, 0, reported, report->strange, now_ms);
+    if (report->strange->child == NULL) {
+        cJSON_Delete(report->strange);
+        report->strange = NULL;
+    }
+    report_wake(report, now_ms);
+    return rc;
+}
