@@ -1,0 +1,143 @@
+/* What the back end wants of one module: decisions of desired.c become orders, refusals, or nothing.
+ * After a start, records that stand are taken up again; what was changed at the device meanwhile shows. */
+#include "bridge/module_state.h"
+
+#include <cjson/cJSON.h>
+
+#include <stdlib.h>
+
+static const char changed_at_device[] = "changed at the device";
+
+const struct report_ack module_own_value = { 203, 0, "device's own value" };
+
+void module_follow_device(struct module *m, size_t device, size_t tag, const struct sample *sample,
+                          uint64_t now_ms)
+{
+    const struct module_slot *slot = module_slot(m, device, tag);
+    struct report_ack ack;
+    bool same;
+
+    if (slot->order != NULL || slot->applied.type == VALUE_NONE || slot->record == NULL ||
+        slot->commits > 0 || sample->quality != QUALITY_GOOD)
+        return;
+    if (!report_acknowledged(m->report, device, tag, &ack) || slot->record->code != 200)
+        return;
+    same = value_equal(sample->value, slot->applied);
+    if (same && ack.code == 203)
+        module_record_acknowledge(m, device, tag, now_ms);
+    if (!same && ack.code == 200) {
+        ack.code = 203;
+        ack.detail = changed_at_device;
+        report_acknowledge(m->report, device, tag, &ack, now_ms);
+    }
+}
+
+/* The record stands: after a start, its acknowledgement and what it stood for are taken up again. */
+static void keep(struct module *m, const struct desired_decision *d, uint64_t now_ms)
+{
+    struct module_slot *slot = module_slot(m, d->device, d->tag);
+    const char *detail;
+    struct sample sample;
+    struct value value;
+
+    if (slot->order != NULL || slot->commits > 0)
+        return; /* its result is on the way */
+    if (slot->applied.type == VALUE_NONE && slot->record->code == 200 &&
+        desired_check(m->config, module_tag(m, d->device, d->tag), d->node, &value, &detail) == 0)
+        slot->applied = module_nearest(m, d->device, d->tag, value);
+    module_record_acknowledge(m, d->device, d->tag, now_ms);
+    sample = module_latest(m, d->device, d->tag);
+    module_follow_device(m, d->device, d->tag, &sample, now_ms);
+}
+
+static void clear_tag(struct module *m, const struct desired_decision *d, uint64_t now_ms)
+{
+    struct module_slot *slot = module_slot(m, d->device, d->tag);
+
+    module_order_supersede(m, d->device, d->tag);
+    slot->applied = (struct value){ VALUE_NONE, { 0 } };
+    if (slot->record != NULL)
+        module_record_forget(m, d->device, d->tag);
+    if ((module_tag(m, d->device, d->tag)->access & CONFIG_WRITE) != 0)
+        report_acknowledge(m->report, d->device, d->tag, &module_own_value, now_ms);
+    else
+        report_plain(m->report, d->device, d->tag, now_ms);
+}
+
+static void refuse_tag(struct module *m, const struct desired_decision *d, const char *text,
+                       uint64_t now_ms)
+{
+    module_order_supersede(m, d->device, d->tag);
+    module_slot(m, d->device, d->tag)->applied = (struct value){ VALUE_NONE, { 0 } };
+    module_record_put(m, d->device, d->tag, d->version, text, d->code, d->detail, now_ms);
+}
+
+static void on_decision(void *data, const struct desired_decision *d)
+{
+    struct module *m = data;
+    bool unknown = d->tag == DESIRED_NO_TAG;
+    char *text = d->node == NULL ? NULL : desired_text(d->node);
+
+    if (d->node != NULL && text == NULL)
+        return; /* no memory: the next document brings it up again */
+    if (d->kind == DESIRED_CLEAR && unknown)
+        module_unknown_clear(m, d, m->document_ms);
+    else if (d->kind == DESIRED_CLEAR)
+        clear_tag(m, d, m->document_ms);
+    else if (d->kind == DESIRED_KEEP && unknown)
+        module_unknown_acknowledge(m, module_unknown_find(m, d->component, d->name),
+                                   m->document_ms);
+    else if (d->kind == DESIRED_KEEP)
+        keep(m, d, m->document_ms);
+    else if (d->kind == DESIRED_REFUSE && unknown)
+        module_unknown_refuse(m, d, text, m->document_ms);
+    else if (d->kind == DESIRED_REFUSE)
+        refuse_tag(m, d, text, m->document_ms);
+    if (d->kind == DESIRED_ORDER)
+        module_order_place(m, d, text, m->document_ms);
+    else
+        free(text);
+}
+
+static const struct desired_record *record_of(const void *data, size_t device, size_t tag)
+{
+    const struct module *m = data;
+
+    return m->slots[m->first[device] + tag].record;
+}
+
+static struct desired_input input_of(const struct module *m)
+{
+    return (struct desired_input){
+        .config = m->config,
+        .module = m->index,
+        .first = m->first_document,
+        .recorded_version = m->recorded_version,
+        .record = record_of,
+        .unknown = m->unknown,
+        .data = m,
+    };
+}
+
+void module_desired_document(struct module *m, const struct cJSON *desired,
+                             const struct cJSON *reported, uint64_t now_ms)
+{
+    const cJSON *version = cJSON_GetObjectItemCaseSensitive(desired, "$version");
+    struct desired_input input = input_of(m);
+
+    m->document_ms = now_ms;
+    desired_document(&input, desired, reported, on_decision, m);
+    m->first_document = false;
+    if (cJSON_IsNumber(version))
+        module_record_version(m, (int64_t)version->valuedouble);
+}
+
+void module_desired_patch(struct module *m, int64_t version, const struct cJSON *patch,
+                          uint64_t now_ms)
+{
+    struct desired_input input = input_of(m);
+
+    m->document_ms = now_ms;
+    desired_patch(&input, version, patch, on_decision, m);
+    module_record_version(m, version);
+}

@@ -1,0 +1,283 @@
+/* What was answered, kept: the record of every property that was ever desired, in memory and in the
+ * store. An acknowledgement goes out when its record is committed, never before; when nothing can be
+ * stored the operator is answered all the same, because an answer that is true now beats none. */
+#include "bridge/module_state.h"
+
+#include <cjson/cJSON.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TOKEN_MODULE UINTPTR_MAX /* a commit that nobody waits for */
+
+/* ---- records ---- */
+
+static void record_clear(struct desired_record *record)
+{
+    free(record->desired);
+    free(record->detail);
+    *record = (struct desired_record){ 0 };
+}
+
+void module_record_free(struct desired_record *record)
+{
+    if (record == NULL)
+        return;
+    record_clear(record);
+    free(record);
+}
+
+/* Fills a record with copies; on -ENOMEM it is as before. */
+static int record_fill(struct desired_record *record, int64_t version, const char *desired,
+                       int code, const char *detail)
+{
+    struct desired_record filled = { version, strdup(desired), code, strdup(detail) };
+
+    if (filled.desired == NULL || filled.detail == NULL) {
+        record_clear(&filled);
+        return -ENOMEM;
+    }
+    record_clear(record);
+    *record = filled;
+    return 0;
+}
+
+void module_record_version(struct module *m, int64_t version)
+{
+    struct record row = {
+        .module = m->mapping->name,
+        .device = "",
+        .tag = "",
+        .version = version,
+        .desired = "",
+        .detail = "",
+        .value = "",
+    };
+
+    if (version == m->recorded_version)
+        return;
+    m->recorded_version = version;
+    m->io->commit(m->data, &row, TOKEN_MODULE);
+}
+
+void module_record_acknowledge(struct module *m, size_t device, size_t tag, uint64_t now_ms)
+{
+    const struct desired_record *r = module_slot(m, device, tag)->record;
+    struct report_ack ack = { r->code, r->version, r->detail };
+
+    report_acknowledge(m->report, device, tag, &ack, now_ms);
+}
+
+/* Replaces the tag's record and commits it; the acknowledgement follows the commit. When nothing can be
+ * stored the operator is answered all the same. */
+void module_record_put(struct module *m, size_t device, size_t tag, int64_t version,
+                       const char *desired, int code, const char *detail, uint64_t now_ms)
+{
+    struct module_slot *slot = module_slot(m, device, tag);
+    char value[VALUE_TEXT_MAX] = "";
+    struct record row = {
+        .module = m->mapping->name,
+        .device = module_device(m, device)->name,
+        .tag = module_tag(m, device, tag)->name,
+        .version = version,
+        .desired = desired,
+        .code = code,
+        .detail = detail,
+        .value = value,
+    };
+
+    if (slot->record == NULL)
+        slot->record = calloc(1, sizeof *slot->record);
+    if (slot->record == NULL || record_fill(slot->record, version, desired, code, detail) != 0)
+        return; /* no memory for an answer: the next document brings it up again */
+    if (module_tag(m, device, tag)->access == CONFIG_WRITE && slot->applied.type != VALUE_NONE)
+        value_print(slot->applied, value);
+    slot->commits++;
+    if (m->io->commit(m->data, &row, m->first[device] + tag) != 0)
+        module_committed(m, m->first[device] + tag, -EIO, now_ms);
+}
+
+void module_record_forget(struct module *m, size_t device, size_t tag)
+{
+    struct module_slot *slot = module_slot(m, device, tag);
+    struct record row = {
+        .module = m->mapping->name,
+        .device = module_device(m, device)->name,
+        .tag = module_tag(m, device, tag)->name,
+    };
+
+    module_record_free(slot->record);
+    slot->record = NULL;
+    m->io->commit(m->data, &row, TOKEN_MODULE);
+}
+
+/* ---- names that are no tag ---- */
+
+struct desired_unknown *module_unknown_find(const struct module *m, const char *component,
+                                            const char *name)
+{
+    struct desired_unknown *u = m->unknown;
+
+    while (u != NULL && (strcmp(u->name, name) != 0 || strcmp(u->component, component) != 0))
+        u = u->next;
+    return u;
+}
+
+void module_unknown_drop(struct module *m, struct desired_unknown *unknown)
+{
+    struct desired_unknown **at = &m->unknown;
+
+    while (*at != unknown)
+        at = &(*at)->next;
+    *at = unknown->next;
+    m->unknown_count--;
+    record_clear(&unknown->record);
+    free(unknown->component);
+    free(unknown->name);
+    free(unknown);
+}
+
+/* The entry for a name, new when there is none; NULL without memory or over the limit. */
+static struct desired_unknown *unknown_entry(struct module *m, const char *component,
+                                             const char *name)
+{
+    struct desired_unknown *u = module_unknown_find(m, component, name);
+
+    if (u != NULL || m->unknown_count >= REPORT_REFUSED_MAX)
+        return u;
+    u = calloc(1, sizeof *u);
+    if (u == NULL)
+        return NULL;
+    u->next = m->unknown;
+    m->unknown = u;
+    m->unknown_count++;
+    u->id = ++m->unknown_ids;
+    u->component = strdup(component);
+    u->name = strdup(name);
+    if (u->component == NULL || u->name == NULL) {
+        module_unknown_drop(m, u);
+        return NULL;
+    }
+    return u;
+}
+
+void module_unknown_acknowledge(struct module *m, const struct desired_unknown *u, uint64_t now_ms)
+{
+    struct report_ack ack = { u->record.code, u->record.version, u->record.detail };
+
+    report_refuse(m->report, u->component, u->name, &ack, now_ms);
+}
+
+void module_unknown_refuse(struct module *m, const struct desired_decision *d, const char *text,
+                           uint64_t now_ms)
+{
+    struct desired_unknown *u = unknown_entry(m, d->component, d->name);
+    struct report_ack ack = { d->code, d->version, d->detail };
+    struct record row = {
+        .module = m->mapping->name,
+        .device = d->component,
+        .tag = d->name,
+        .version = d->version,
+        .desired = text,
+        .code = d->code,
+        .detail = d->detail,
+        .value = "",
+    };
+
+    if (u == NULL || record_fill(&u->record, d->version, text, d->code, d->detail) != 0) {
+        report_refuse(m->report, d->component, d->name, &ack, now_ms);
+        return;
+    }
+    if (m->io->commit(m->data, &row, m->first[m->mapping->device_count] + u->id) != 0)
+        module_unknown_acknowledge(m, u, now_ms);
+}
+
+void module_unknown_clear(struct module *m, const struct desired_decision *d, uint64_t now_ms)
+{
+    struct desired_unknown *u = module_unknown_find(m, d->component, d->name);
+    struct record row = { .module = m->mapping->name, .device = d->component, .tag = d->name };
+
+    report_forget(m->report, d->component, d->name, now_ms);
+    m->io->commit(m->data, &row, TOKEN_MODULE);
+    if (u != NULL)
+        module_unknown_drop(m, u);
+}
+
+/* ---- from the store ---- */
+
+void module_committed(struct module *m, uintptr_t token, int rc, uint64_t now_ms)
+{
+    struct desired_unknown *u = m->unknown;
+    size_t device = 0;
+    struct module_slot *slot;
+
+    (void)rc; /* shown by the store; an answer that is true now beats none */
+    if (token == TOKEN_MODULE)
+        return;
+    if (token >= m->first[m->mapping->device_count]) {
+        while (u != NULL && u->id != token - m->first[m->mapping->device_count])
+            u = u->next;
+        if (u != NULL)
+            module_unknown_acknowledge(m, u, now_ms);
+        return;
+    }
+    while (token >= m->first[device + 1])
+        device++;
+    slot = &m->slots[token];
+    if (--slot->commits > 0)
+        return;
+    if (slot->order != NULL && slot->order->state == ORDER_INTENT) {
+        slot->order->state = ORDER_WAITING;
+        slot->order->intent = true;
+    }
+    if (slot->record != NULL && slot->record->code != 0)
+        module_record_acknowledge(m, device, token - m->first[device], now_ms);
+}
+
+static int restore_unknown(struct module *m, const struct record *record)
+{
+    struct desired_unknown *u = unknown_entry(m, record->device, record->tag);
+
+    if (u == NULL)
+        return m->unknown_count >= REPORT_REFUSED_MAX ? 0 : -ENOMEM;
+    return record_fill(&u->record, record->version, record->desired, record->code, record->detail);
+}
+
+static int restore_tag(struct module *m, size_t device, size_t tag, const struct record *record)
+{
+    struct module_slot *slot = module_slot(m, device, tag);
+    cJSON *value = cJSON_Parse(record->value);
+
+    if (cJSON_IsBool(value))
+        report_written(m->report, device, tag, value_bool(cJSON_IsTrue(value)), 0);
+    else if (cJSON_IsNumber(value) && module_tag(m, device, tag)->type == VALUE_INT)
+        report_written(m->report, device, tag, value_int((int64_t)value->valuedouble), 0);
+    else if (cJSON_IsNumber(value))
+        report_written(m->report, device, tag, value_float(value->valuedouble), 0);
+    cJSON_Delete(value);
+    if (slot->record == NULL)
+        slot->record = calloc(1, sizeof *slot->record);
+    if (slot->record == NULL)
+        return -ENOMEM;
+    return record_fill(slot->record, record->version, record->desired, record->code,
+                       record->detail);
+}
+
+int module_restore(struct module *m, const struct record *record)
+{
+    if (record->device[0] == 0 && record->tag[0] == 0) {
+        m->recorded_version = record->version;
+        return 0;
+    }
+    for (size_t i = 0; i < m->mapping->device_count; i++) {
+        size_t tag;
+
+        if (strcmp(module_device(m, i)->name, record->device) != 0)
+            continue;
+        tag = config_find_tag(module_device(m, i), record->tag);
+        if (tag != SIZE_MAX)
+            return restore_tag(m, i, tag, record);
+    }
+    return restore_unknown(m, record);
+}
