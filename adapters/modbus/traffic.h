@@ -1,0 +1,76 @@
+/* What goes over a line and what becomes of it: the other half of line.c, private to it. Pure.
+ *
+ * line.c owns the connection and the time; this owns the transaction in flight, the queue of writes and
+ * the turns of the units. Everything here may call the owner's events, and any event may stop the line:
+ * after each call line->stopped is asked. */
+#pragma once
+
+#include "adapters/modbus/framing.h"
+#include "adapters/modbus/line.h"
+#include "adapters/modbus/load.h"
+#include "adapters/modbus/pdu.h"
+#include "adapters/modbus/turn.h"
+#include "base/backoff.h"
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct transaction {
+    bool active;
+    uint16_t id;
+    struct turn_unit *unit;
+    size_t block;             /* of a read */
+    struct line_write *write; /* NULL = a read */
+    struct pdu request;
+    uint64_t sent_ms, deadline_ms;
+};
+
+struct line {
+    struct line_open args;
+    enum connection_state state;
+    bool stopped;
+    bool stream_open; /* from a successful open to line_closed */
+    uint64_t retry_ms;
+    struct backoff backoff;
+    uint32_t failures; /* connections failed or lost in a row, since the last answer */
+    bool was_connected;
+    uint64_t reconnects;
+    struct err error;
+
+    struct framing_reader reader;
+    struct transaction transaction;
+    uint16_t last_id;
+    uint64_t quiet_ms; /* nothing is sent before: connect_delay, request_delay */
+    struct load load;
+
+    struct line_write *writes; /* in order; the one in flight stays in the list */
+    struct line_write **writes_end;
+
+    size_t turn; /* of turn_due */
+    size_t unit_count;
+    struct turn_unit units[];
+};
+
+/* Sends the next request, if there is one. Only on a connected line with no transaction, past quiet_ms. */
+void traffic_send(struct line *line, uint64_t now_ms);
+
+/* A frame came in. */
+void traffic_frame(struct line *line, const struct framing_frame *frame);
+
+/* The try in flight got no useful answer; `rc` is that of a read that is given up for it. */
+void traffic_fail(struct line *line, enum unit_failure why, int rc);
+
+/* Answers what cannot be done now: writes past their deadline, and whatever is asked of a device that is
+ * offline or disabled, or without a connection. */
+void traffic_drop(struct line *line, uint64_t now_ms);
+
+/* Answers all writes. */
+void traffic_cancel(struct line *line);
+
+/* Tells a unit's state when it has changed. */
+void traffic_tell_unit(struct line *line, struct turn_unit *unit, bool changed);
+
+/* When there is something to send or to drop: UINT64_MAX = never. */
+uint64_t traffic_next_ms(const struct line *line);

@@ -1,0 +1,26 @@
+# adapters/: what decides, without a socket.
+unit_test(pdu modbus_core)
+unit_test(framing modbus_core)
+unit_test(codec modbus_core)
+unit_test(plan modbus_core)
+target_link_options(test_plan PRIVATE -Wl,--wrap=calloc) # memory that runs out
+unit_test(unit modbus_core)
+unit_test(mapping modbus_core)
+target_link_options(test_mapping PRIVATE -Wl,--wrap=calloc)
+unit_test(schedule modbus_core)
+unit_test(load modbus_core)
+unit_test(turn modbus_core)
+unit_test(samples modbus_core)
+unit_test(asked modbus_core)
+foreach(name line traffic)
+    unit_test(${name} modbus_core)
+    target_sources(test_${name} PRIVATE line_fixture.c)
+endforeach()
+foreach(name samples asked line)
+    target_link_options(test_${name} PRIVATE -Wl,--wrap=calloc)
+endforeach()
+
+# The whole adapter on a real loop, whose stream and clock are the test's.
+unit_test(modbus adapters)
+target_sources(test_modbus PRIVATE modbus_fixture.c)
+target_link_options(test_modbus PRIVATE -Wl,--wrap=calloc,--wrap=uv_timer_start)
