@@ -298,14 +298,20 @@ static void decide_device(const struct pass *pass, size_t device, const char *co
     }
 }
 
-/* A whole component taken away: all its properties are. */
+/* A whole component taken away: all its properties are, the refused ones too. */
 static void clear_device(const struct pass *pass, size_t device, const char *component)
 {
     const struct config_device *d = device_at(pass->input, device);
+    const struct desired_unknown *next;
 
     for (size_t i = 0; i < d->tag_count; i++) {
         if (pass->input->record(pass->input->data, device, i) != NULL)
             decide_tag(pass, device, i, component, NULL);
+    }
+    for (const struct desired_unknown *u = pass->input->unknown; u != NULL; u = next) {
+        next = u->next; /* the owner may drop it when it hears CLEAR */
+        if (strcmp(u->component, component) == 0)
+            decide_unknown(pass, device, component, NULL, u->name, "");
     }
 }
 
@@ -319,9 +325,9 @@ static void decide_components(struct pass *pass, const cJSON *document, const cJ
 
         node = cJSON_GetObjectItemCaseSensitive(document, name);
         pass->reported = cJSON_GetObjectItemCaseSensitive(reported, name);
-        if (cJSON_IsNull(node))
-            clear_device(pass, i, name);
-        else if (pass->whole || cJSON_IsObject(node))
+        if (!pass->whole && node != NULL && !cJSON_IsObject(node))
+            clear_device(pass, i, name); /* null, or something else that holds no property */
+        else if (pass->whole || node != NULL)
             decide_device(pass, i, name, cJSON_IsObject(node) ? node : NULL);
     }
     cJSON_ArrayForEach(node, document)

@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { STORE_BUSY_MS = 2000 };
+enum { STORE_BUSY_MS = 250 };
 
 struct put {
     struct put *next;

@@ -1,0 +1,179 @@
+/* Credential files.
+ *
+ * Happy path: a new file is written beside the place, synced, and renamed onto it; whoever reads
+ * sees the old one or the new one. Fails when the folder cannot be made or written; nothing is left
+ * behind then. Secrets are wiped from memory and appear in no message. */
+#include "bridge/service/credential_file.h"
+
+#include "bridge/sas.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { LINE_MAX_BYTES = 4096 };
+
+static int read_line(const char *path, char out[LINE_MAX_BYTES])
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t count;
+
+    if (fd < 0)
+        return -errno;
+    count = read(fd, out, LINE_MAX_BYTES - 1); /* a regular file is read in one go */
+    if (count < 0) {
+        count = -errno;
+        close(fd);
+        return (int)count;
+    }
+    close(fd);
+    out[count] = '\0';
+    return 0;
+}
+
+static bool is_key_of(const struct credential_identity *identity, const char *key)
+{
+    return *key != '\0' &&
+           (strcmp(key, identity->keys[0]) == 0 || strcmp(key, identity->keys[1]) == 0);
+}
+
+/* What the parsed line is to the module; `detail` says whose it is otherwise. */
+static enum credential_file_state compare(const struct sas_connection_string *found,
+                                          const struct credential_identity *identity,
+                                          struct err *detail)
+{
+    if (strcasecmp(found->host_name, identity->host_name) != 0 ||
+        strcmp(found->device_id, identity->device_id) != 0 ||
+        strcmp(found->module_id, identity->module_id) != 0) {
+        err_set(detail, "it is for %s/%s on %s", found->device_id, found->module_id,
+                found->host_name);
+        return CREDENTIAL_FILE_OTHER;
+    }
+    return is_key_of(identity, found->key) ? CREDENTIAL_FILE_RIGHT : CREDENTIAL_FILE_OLD;
+}
+
+int credential_file_look(enum credential_file_state *out, const char *path,
+                         const struct credential_identity *identity, struct err *detail,
+                         struct err *err)
+{
+    struct sas_connection_string found;
+    char line[LINE_MAX_BYTES];
+    int rc = read_line(path, line);
+
+    if (rc == -ENOENT) {
+        *out = CREDENTIAL_FILE_ABSENT;
+        return 0;
+    }
+    if (rc != 0) {
+        err_set(err, "%s: cannot read: %s", path, strerror(-rc));
+        return rc;
+    }
+    if (sas_parse_connection_string(&found, line, detail) != 0) {
+        *out = CREDENTIAL_FILE_OTHER;
+    } else {
+        *out = compare(&found, identity, detail);
+        sas_forget(&found);
+    }
+    explicit_bzero(line, sizeof line);
+    return 0;
+}
+
+/* Makes the folder and what is missing above it; only the folder itself is for its owner alone. */
+static int make_folder(const char *path)
+{
+    char above[PATH_MAX];
+    int rc;
+
+    if (mkdir(path, 0700) == 0 || errno == EEXIST)
+        return 0;
+    if (errno != ENOENT)
+        return -errno;
+    for (const char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        rc = snprintf(above, sizeof above, "%.*s", (int)(slash - path), path);
+        if (rc >= (int)sizeof above)
+            return -ENAMETOOLONG;
+        if (mkdir(above, 0755) != 0 && errno != EEXIST)
+            return -errno;
+    }
+    return mkdir(path, 0700) == 0 || errno == EEXIST ? 0 : -errno;
+}
+
+static int write_all(int fd, const char *text)
+{
+    size_t length = strlen(text);
+
+    while (length > 0) {
+        ssize_t count = write(fd, text, length);
+
+        if (count < 0 && errno != EINTR)
+            return -errno;
+        if (count > 0) {
+            text += count;
+            length -= (size_t)count;
+        }
+    }
+    return fsync(fd) == 0 ? 0 : -errno;
+}
+
+/* A new file in `folder` with `line`, renamed onto `path`. 0 or -errno. */
+static int replace_file(const char *folder, const char *path, const char *line)
+{
+    char fresh[PATH_MAX];
+    int fd;
+    int rc;
+
+    if (snprintf(fresh, sizeof fresh, "%s/.new-XXXXXX", folder) >= (int)sizeof fresh)
+        return -ENAMETOOLONG;
+    fd = mkostemp(fresh, O_CLOEXEC); /* mode 0600 */
+    if (fd < 0)
+        return -errno;
+    rc = write_all(fd, line);
+    if (close(fd) != 0 && rc == 0)
+        rc = -errno;
+    if (rc == 0 && rename(fresh, path) != 0)
+        rc = -errno;
+    if (rc != 0) {
+        unlink(fresh);
+        return rc;
+    }
+    fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        fsync(fd); /* the name survives a power cut too, where the file system can promise that */
+        close(fd);
+    }
+    return 0;
+}
+
+int credential_file_write(const char *path, const struct credential_identity *identity,
+                          struct err *err)
+{
+    char line[LINE_MAX_BYTES];
+    char *copy = strdup(path);
+    const char *folder;
+    int rc;
+
+    if (copy == NULL) {
+        err_set(err, "out of memory");
+        return -ENOMEM;
+    }
+    folder = dirname(copy);
+    rc = make_folder(folder);
+    if (rc == 0) {
+        snprintf(line, sizeof line, "HostName=%s;DeviceId=%s;ModuleId=%s;SharedAccessKey=%s\n",
+                 identity->host_name, identity->device_id, identity->module_id, identity->keys[0]);
+        rc = replace_file(folder, path, line);
+        explicit_bzero(line, sizeof line);
+    }
+    if (rc != 0)
+        err_set(err, "%s: cannot write: %s", path, strerror(-rc));
+    free(copy);
+    return rc;
+}

@@ -1,0 +1,23 @@
+unit_test(report bridge_core)
+unit_test(desired bridge_core)
+unit_test(store bridge)
+unit_test(module bridge_core)
+unit_test(document bridge_core)
+# The way to the hub. The session's tests share a fake clock, link and hub.
+unit_test(mqtt bridge_core)
+target_link_options(test_mqtt PRIVATE -Wl,--wrap=realloc) # memory that runs out
+unit_test(topic bridge_core)
+unit_test(sas bridge_core)
+unit_test(credential bridge_core)
+unit_test(twin bridge_core)
+target_link_options(test_twin PRIVATE -Wl,--wrap=malloc)
+unit_test(inbox bridge_core)
+foreach(name session session_end session_hub session_bytes)
+    unit_test(${name} bridge_core)
+    target_sources(test_${name} PRIVATE session_fixture.c)
+endforeach()
+target_link_options(test_session_bytes PRIVATE -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc)
+# The status server and the link to the hub, as far as they need no port.
+unit_test(query bridge_core)
+unit_test(listen bridge_core)
+unit_test(trust bridge)
