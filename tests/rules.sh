@@ -6,6 +6,10 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 failed=0
 
+sources() {
+    find base config adapters bridge tests -name node_modules -prune -o -name '*.[ch]' -print
+}
+
 complain() {
     printf '%s\n' "$1"
     failed=1
@@ -14,7 +18,7 @@ complain() {
 # includes FOLDER-REGEX ALLOWED-REGEX: project includes of the files must match ALLOWED.
 includes() {
     local found
-    found=$(git ls-files --cached --others --exclude-standard -- '*.c' '*.h' | grep -E "$1" |
+    found=$(sources | grep -E "$1" |
         xargs grep -nE '^#include "' /dev/null | grep -vE "#include \"($2)")
     [ -z "$found" ] || complain "may not include:
 $found"
@@ -23,7 +27,7 @@ $found"
 # library HEADER-REGEX FILES-REGEX: only these files may include that library.
 library() {
     local found
-    found=$(git ls-files --cached --others --exclude-standard -- '*.c' '*.h' |
+    found=$(sources |
         xargs grep -nE "^#include <($1)" /dev/null | grep -vE "^($2):")
     [ -z "$found" ] || complain "library not for this file:
 $found"
@@ -32,7 +36,7 @@ $found"
 # forbidden CALL-REGEX WHY [EXCEPT-REGEX]
 forbidden() {
     local found
-    found=$(git ls-files --cached --others --exclude-standard -- '*.c' '*.h' |
+    found=$(sources |
         xargs grep -nE "$1" /dev/null | grep -vE "^(${3:-nothing}):")
     [ -z "$found" ] || complain "$2:
 $found"
@@ -45,8 +49,8 @@ includes '^adapters/' '(base|config|adapters)/'
 includes '^bridge/' '(base|config|bridge)/|adapters/adapter\.h"'
 
 # One file for each library; the pure files know none of them.
-library 'libwebsockets\.h' 'bridge/websocket\.c|bridge/trust\.[ch]|bridge/status/(server|response)\.[ch]|tests/sim/hubsim/.*'
-library 'uv\.h' 'adapters/modbus/(tcp|modbus)\.c|bridge/(store|websocket|bridge|node)\.c|bridge/bridge_state\.h|bridge/status/server\.c|bridge/cli/run\.c|tests/.*'
+library 'libwebsockets\.h' 'bridge/websocket(_impl|_event|_context)?\.[ch]|bridge/status/server\.c|tests/sim/hubsim/.*'
+library 'uv\.h' 'adapters/modbus/(tcp|modbus)\.c|bridge/(store|bridge|node)\.c|bridge/websocket(_impl|_event|_context)?\.[ch]|bridge/bridge_state\.h|bridge/status/server\.c|bridge/cli/run\.c|tests/.*'
 library 'sqlite3\.h' 'bridge/store\.c|tests/.*'
 library 'openssl/' 'bridge/(sas|trust)\.c|tests/.*'
 library 'curl/' 'bridge/service/.*'
@@ -62,4 +66,5 @@ forbidden '#include .*\.c"' 'a .c file is not a header'
 # Only bridge/ logs.
 forbidden '\blog_line\(' 'only bridge/ logs' 'bridge/.*'
 
+[ "$(sources | wc -l)" -gt 50 ] || complain 'the sources are not where they are looked for'
 exit $failed
