@@ -1,0 +1,3 @@
+# tests/sim/modbussim/: what is asked of it on the wire, and how its values move.
+unit_test(request modbussim_core)
+unit_test(motion modbussim_core)
