@@ -1,0 +1,196 @@
+// Devices for the bridge: modbussim (libmodbus) or pymodbus, both none of our own making on the wire.
+
+import fs from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+
+import { Program, cleanup, folder, repository } from './program.js';
+
+/** A connection that takes a line and gives a line, one after the other. */
+class Lines {
+  #waiting = [];
+  #text = '';
+  #failure;
+
+  constructor(socket) {
+    this.socket = socket;
+    socket.setEncoding('utf8');
+    socket.on('data', (text) => {
+      this.#text += text;
+      for (let at; (at = this.#text.indexOf('\n')) >= 0;) {
+        this.#waiting.shift()?.resolve(this.#text.slice(0, at));
+        this.#text = this.#text.slice(at + 1);
+      }
+    });
+    const lost = (error) => {
+      this.#failure = error ?? new Error('the control connection was closed');
+      for (const { reject } of this.#waiting.splice(0)) reject(this.#failure);
+    };
+    socket.on('error', lost);
+    socket.on('close', () => lost());
+  }
+
+  ask(line) {
+    if (this.#failure) return Promise.reject(this.#failure);
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ resolve, reject });
+      this.socket.write(line + '\n');
+    });
+  }
+}
+
+async function control(t, port) {
+  const socket = net.connect({ host: '127.0.0.1', port });
+  await new Promise((resolve, reject) => {
+    socket.once('connect', resolve);
+    socket.once('error', reject);
+  });
+  cleanup(t, () => socket.destroy());
+  return new Lines(socket);
+}
+
+class Simulated {
+  #t;
+  #lines;
+  #args;
+
+  constructor(t, file, names, args) {
+    this.#t = t;
+    this.#args = args;
+    this.file = file;
+    this.ports = Object.fromEntries(names.map((name) => [name, 0]));
+  }
+
+  async start() {
+    const moves = Object.entries(this.ports).flatMap(
+      ([name, port]) => ['--connection', name, '--listen', `127.0.0.1:${port}`]);
+    this.program = new Program(this.#t, 'modbussim',
+      [this.file, ...moves, '--control', '127.0.0.1:0', ...this.#args]);
+    await this.program.line(/^ready$/m);
+    for (const [, name, port] of this.program.stdout.matchAll(/^listening (\S+) .*:(\d+)$/gm))
+      this.ports[name] = Number(port);
+    this.#lines = await control(this.#t, Number(this.program.stdout.match(/^control .*:(\d+)$/m)[1]));
+    return this;
+  }
+
+  stop(options) {
+    return this.program.stop(options);
+  }
+
+  kill() {
+    return this.program.kill();
+  }
+
+  /** One line to the control address; gives what stands behind "ok", throws on "error". */
+  async command(line) {
+    const answer = await this.#lines.ask(line);
+    if (!answer.startsWith('ok')) throw new Error(`${line}: ${answer}`);
+    return answer.slice(3);
+  }
+
+  /** The value of "DEVICE.TAG" in the device's registers. */
+  async get(tag) {
+    return JSON.parse(await this.command(`get ${tag}`));
+  }
+
+  /** Changes the registers of "DEVICE.TAG", as somebody at the device does. */
+  set(tag, value) {
+    return this.command(`set ${tag} ${value}`);
+  }
+
+  /** Lets a unit (by number or device name) be silent, or answer again. */
+  unit(which, what) {
+    return this.command(`unit ${which} ${what}`);
+  }
+}
+
+/**
+ * Starts modbussim for a mapping (an object in the form of the mapping file) with every connection at a
+ * port of its own; `ports` has them by name. Values stand still unless `moving`. start() after kill()
+ * brings it back at the same ports.
+ */
+export async function devices(t, mapping, { moving = false } = {}) {
+  const file = path.join(folder(t), 'devices.json');
+  fs.writeFileSync(file, JSON.stringify(mapping));
+  return await new Simulated(t, file, Object.keys(mapping.connections), moving ? [] : ['--still']).start();
+}
+
+class Pymodbus {
+  #t;
+  #lines;
+  #units;
+
+  constructor(t, units) {
+    this.#t = t;
+    this.#units = units;
+    this.port = 0;
+  }
+
+  async start() {
+    this.program = new Program(this.#t, '/usr/bin/python3',
+      [path.join(repository, 'tests/e2e/lib/pymodbus_server.py'),
+        '--port', String(this.port), '--units', this.#units.join(',')], { name: 'pymodbus' });
+    await this.program.line(/^ready$/m);
+    this.port = Number(this.program.stdout.match(/^listening .*:(\d+)$/m)[1]);
+    this.#lines = await control(this.#t, Number(this.program.stdout.match(/^control .*:(\d+)$/m)[1]));
+    return this;
+  }
+
+  stop(options) {
+    return this.program.stop(options);
+  }
+
+  kill() {
+    return this.program.kill();
+  }
+
+  async command(order) {
+    const answer = JSON.parse(await this.#lines.ask(JSON.stringify(order)));
+    if (answer.error !== undefined) throw new Error(`${JSON.stringify(order)}: ${answer.error}`);
+    return answer.ok;
+  }
+
+  /** Puts words (or bits) there, making the addresses exist; others answer exception 2. */
+  set(unit, table, address, values) {
+    return this.command({ do: 'set', unit, table, address, values: [values].flat() });
+  }
+
+  get(unit, table, address, count = 1) {
+    return this.command({ do: 'get', unit, table, address, count });
+  }
+
+  /** All that clients wrote since the start, in order: { unit, function, address, values }. */
+  writes() {
+    return this.command({ do: 'writes' });
+  }
+
+  /** When each of writes() came, in milliseconds since 1970. */
+  writeTimes() {
+    return this.command({ do: 'write_times' });
+  }
+
+  /** All that clients asked since the start, in order: { unit, function, address, count }. */
+  reads() {
+    return this.command({ do: 'reads' });
+  }
+
+  /** From now on the address accepts what clients write there and keeps what it has. */
+  stuck(unit, table, address) {
+    return this.command({ do: 'stuck', unit, table, address });
+  }
+
+  /** Whether a unit answers. */
+  silent(unit, silent) {
+    return this.command({ do: 'silent', unit, silent });
+  }
+
+  /** Hangs up on all clients. */
+  drop() {
+    return this.command({ do: 'drop' });
+  }
+}
+
+/** Starts a pymodbus server with these unit ids and empty registers. */
+export async function pymodbus(t, { units = [1] } = {}) {
+  return await new Pymodbus(t, units).start();
+}
