@@ -1,0 +1,50 @@
+/* One HTTP exchange between its first header and its response: what has come, what is still to
+ * come, and when to answer. Knows no sockets; rest.h makes the responses. */
+#pragma once
+
+#include "base/buf.h"
+#include "tests/sim/hubsim/hub.h"
+#include "tests/sim/hubsim/rest.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { EXCHANGE_COMPLETIONS_MAX = 8 };
+
+struct exchange {
+    /* The head, set by the server before exchange_start. Texts are owned; NULL = absent. */
+    const char *method; /* a constant */
+    char *path, *api_version, *top, *authorization, *if_match;
+    int64_t content_length; /* -1 = the header is absent */
+    bool chunked;
+    bool path_is_cut; /* a raw & or ; in the path: what follows it is lost */
+
+    /* The answer. */
+    struct rest_response response;
+    bool close; /* the connection cannot carry another request */
+
+    struct buf body;
+    bool responded;
+    int completions;
+};
+
+enum exchange_next {
+    EXCHANGE_WAIT,    /* for more of the body */
+    EXCHANGE_RESPOND, /* send `response`, now or as soon as it may be written */
+    EXCHANGE_HANG_UP,
+};
+
+/* An exchange with an empty head. NULL when memory is out. */
+struct exchange *exchange_new(void);
+/* NULL is fine. */
+void exchange_free(struct exchange *exchange);
+
+/* The head is complete. */
+enum exchange_next exchange_start(struct exchange *exchange, struct hub *hub);
+
+/* A piece of the body, or of what comes behind it. */
+enum exchange_next exchange_body(struct exchange *exchange, const void *bytes, size_t length);
+
+/* The body is complete; may be said again when bytes follow it, but not without end. */
+enum exchange_next exchange_body_end(struct exchange *exchange, struct hub *hub);

@@ -1,0 +1,154 @@
+/* One HTTP exchange: when it answers, and what it refuses before REST sees it. */
+#include "test_hubsim_fixture.h"
+
+#include "tests/sim/hubsim/exchange.h"
+
+static int set_up(void **state)
+{
+    static struct hub_fixture f;
+
+    fixture_open(&f);
+    *state = &f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    fixture_close(*state);
+    return 0;
+}
+
+static struct exchange *start_of(const char *method, const char *path, int64_t content_length)
+{
+    struct exchange *exchange = exchange_new();
+
+    assert_non_null(exchange);
+    exchange->method = method;
+    exchange->path = strdup(path);
+    exchange->api_version = strdup("2021-04-12");
+    exchange->content_length = content_length;
+    return exchange;
+}
+
+static void exchange_start_says_whether_a_body_follows(void **state)
+{
+    static const struct {
+        const char *method;
+        int64_t length;
+        enum exchange_next want;
+        bool close;
+    } cases[] = {
+        { "GET", -1, EXCHANGE_RESPOND, false },    { "GET", 0, EXCHANGE_RESPOND, false },
+        { "DELETE", -1, EXCHANGE_RESPOND, false }, { "DELETE", 5, EXCHANGE_WAIT, false },
+        { "PUT", 5, EXCHANGE_WAIT, false },        { "PUT", 0, EXCHANGE_RESPOND, false },
+        { "PUT", -1, EXCHANGE_RESPOND, true },     { "PATCH", -1, EXCHANGE_RESPOND, true },
+        { "POST", -1, EXCHANGE_RESPOND, true },    { "POST", 0, EXCHANGE_WAIT, false },
+    };
+    struct hub_fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct exchange *exchange = start_of(cases[i].method, "/devices/d", cases[i].length);
+
+        print_message("case %s %d\n", cases[i].method, (int)cases[i].length);
+        assert_int_equal(exchange_start(exchange, f->hub), cases[i].want);
+        assert_int_equal(exchange->close, cases[i].close);
+        exchange_free(exchange);
+    }
+}
+
+static void exchange_body_in_pieces_is_one_body(void **state)
+{
+    struct hub_fixture *f = *state;
+    struct exchange *exchange = start_of("PUT", "/devices/d", 15);
+    char token[SAS_TOKEN_MAX];
+
+    assert_int_equal(sas_token(token, sizeof token, FIXTURE_HOST,
+                               access_policy_key(hub_access(f->hub), "registryReadWrite"),
+                               "registryReadWrite", FIXTURE_WALL_S + 60),
+                     0);
+    exchange->authorization = strdup(token);
+    assert_int_equal(exchange_start(exchange, f->hub), EXCHANGE_WAIT);
+    assert_int_equal(exchange_body(exchange, "{\"devic", 7), EXCHANGE_WAIT);
+    assert_int_equal(exchange_body(exchange, "eId\":\"d\"}", 9), EXCHANGE_WAIT);
+    assert_int_equal(exchange_body_end(exchange, f->hub), EXCHANGE_RESPOND);
+    assert_int_equal(exchange->response.status, 200);
+
+    /* Bytes behind the body change nothing, and cannot go on for ever. */
+    assert_int_equal(exchange_body(exchange, "GET ", 4), EXCHANGE_WAIT);
+    for (int i = 1; i < EXCHANGE_COMPLETIONS_MAX; i++)
+        assert_int_equal(exchange_body_end(exchange, f->hub), EXCHANGE_RESPOND);
+    assert_int_equal(exchange_body_end(exchange, f->hub), EXCHANGE_HANG_UP);
+    assert_int_equal(exchange->response.status, 200);
+    exchange_free(exchange);
+}
+
+static void exchange_start_chunked_is_refused_at_once(void **state)
+{
+    struct hub_fixture *f = *state;
+    struct exchange *exchange = start_of("PUT", "/devices/d", -1);
+
+    exchange->chunked = true;
+    assert_int_equal(exchange_start(exchange, f->hub), EXCHANGE_RESPOND);
+    assert_int_equal(exchange->response.status, 411);
+    assert_true(exchange->close);
+    exchange_free(exchange);
+}
+
+static void exchange_start_too_large_is_answered_behind_the_body(void **state)
+{
+    struct hub_fixture *f = *state;
+    struct exchange *exchange = start_of("PATCH", "/twins/d", REST_BODY_MAX + 1);
+    char piece[1024] = "";
+
+    assert_int_equal(exchange_start(exchange, f->hub), EXCHANGE_WAIT);
+    for (int i = 0; i < 300; i++)
+        assert_int_equal(exchange_body(exchange, piece, sizeof piece), EXCHANGE_WAIT);
+    assert_int_equal(exchange->body.length, 0);
+    assert_int_equal(exchange_body_end(exchange, f->hub), EXCHANGE_RESPOND);
+    assert_int_equal(exchange->response.status, 413);
+    exchange_free(exchange);
+}
+
+static void exchange_start_cut_path_touches_nothing(void **state)
+{
+    struct hub_fixture *f = *state;
+    struct exchange *exchange = start_of("DELETE", "/devices/d", -1);
+    struct identity identity;
+
+    fixture_create(f, "d", "");
+    exchange->path_is_cut = true;
+    assert_int_equal(exchange_start(exchange, f->hub), EXCHANGE_RESPOND);
+    assert_int_equal(exchange->response.status, 400);
+    assert_int_equal(hub_get_identity(f->hub, "d", "", &identity), 0);
+    exchange_free(exchange);
+}
+
+static void exchange_body_longer_than_announced_hangs_up(void **state)
+{
+    struct hub_fixture *f = *state;
+    struct exchange *exchange = start_of("PATCH", "/twins/d", 10);
+    char piece[1024] = "";
+    enum exchange_next next = EXCHANGE_WAIT;
+
+    assert_int_equal(exchange_start(exchange, f->hub), EXCHANGE_WAIT);
+    for (int i = 0; i < 300 && next == EXCHANGE_WAIT; i++)
+        next = exchange_body(exchange, piece, sizeof piece);
+    assert_int_equal(next, EXCHANGE_HANG_UP);
+    exchange_free(exchange);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(exchange_start_says_whether_a_body_follows),
+        TEST(exchange_body_in_pieces_is_one_body),
+        TEST(exchange_start_chunked_is_refused_at_once),
+        TEST(exchange_start_too_large_is_answered_behind_the_body),
+        TEST(exchange_start_cut_path_touches_nothing),
+        TEST(exchange_body_longer_than_announced_hangs_up),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
