@@ -11,12 +11,16 @@
 #include "bridge/log.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 
-enum { DESCRIPTORS_BESIDE = 64 }; /* of the process, besides connections and modules */
+enum {
+    DESCRIPTORS_BESIDE = 64,         /* of the process, besides connections and modules */
+    DEVICE_WELL_MS = 10 * 60 * 1000, /* after so long online, the same trouble is news again */
+};
 
 /* ---- clock and chance ---- */
 
@@ -112,6 +116,36 @@ static void on_write_done(void *owner, size_t device, size_t tag, const struct w
     node_tick(node);
 }
 
+/* A device has answered since the connection was made: what ends it now is news. */
+static bool has_worked(const struct line *line)
+{
+    const struct config *config = line->bridge->config;
+    struct adapter_device_status status;
+
+    for (size_t i = 0; i < config->device_count && line->connected_wall_ms != 0; i++) {
+        if (config->devices[i].connection != line->index)
+            continue;
+        line->adapter->ops->device_status(line->adapter, i, &status);
+        if (status.last_ok_wall_ms >= line->connected_wall_ms)
+            return true;
+    }
+    return false;
+}
+
+/* Says a connection's trouble once in words, as say_trouble in node.c. One that is made and lost again
+ * without an answer in between is the same trouble. */
+static void say_lost(struct line *line, const char *name, const char *error)
+{
+    bool news;
+
+    if (has_worked(line))
+        said_forget(&line->said);
+    news = said_is_news(&line->said, error);
+    log_line(news ? LEVEL_WARN : LEVEL_DEBUG, "connection %s: %s", name, error);
+    line->repeats = !news && line->connected_wall_ms != 0;
+    line->connected_wall_ms = 0;
+}
+
 static void on_connection_state(void *owner, size_t connection, enum connection_state state)
 {
     struct line *line = owner;
@@ -119,27 +153,49 @@ static void on_connection_state(void *owner, size_t connection, enum connection_
     struct adapter_connection_status status;
 
     line->adapter->ops->status(line->adapter, &status);
-    if (state == CONNECTION_CONNECTED)
-        log_line(LEVEL_INFO, "connection %s: connected", name);
-    else if (state == CONNECTION_WAITING)
-        log_line(LEVEL_WARN, "connection %s: %s", name, status.error);
+    if (state == CONNECTION_CONNECTED) {
+        log_line(line->repeats ? LEVEL_DEBUG : LEVEL_INFO, "connection %s: connected", name);
+        line->connected_wall_ms = env_wall_ms(&line->bridge->env);
+    } else if (state == CONNECTION_WAITING) {
+        say_lost(line, name, status.error);
+    }
     if (state != CONNECTION_CONNECTING)
         line->tried = true;
+}
+
+/* Says a device's state. One that comes and goes for the same reasons is said once, and again when it was
+ * well for so long that its trouble is news. */
+static void say_device(struct bridge *bridge, size_t device, enum device_state state,
+                       const char *error)
+{
+    struct device_log *seen = &bridge->device_logs[device];
+    const char *name = bridge->config->devices[device].name;
+    uint64_t now_ms = uv_now(bridge->loop);
+    char text[256];
+
+    if (state == DEVICE_ONLINE) {
+        log_line(seen->quiet ? LEVEL_DEBUG : LEVEL_INFO, "device %s: online", name);
+        seen->online_ms = now_ms;
+        return;
+    }
+    if (state == DEVICE_STARTING)
+        return;
+    if (seen->online_ms != 0 && now_ms - seen->online_ms >= DEVICE_WELL_MS)
+        said_forget(&seen->said);
+    seen->online_ms = 0;
+    snprintf(text, sizeof text, "%s: %s", module_device_state_name(state), error);
+    seen->quiet = !said_is_news(&seen->said, text);
+    log_line(seen->quiet ? LEVEL_DEBUG : LEVEL_WARN, "device %s: %s", name, text);
 }
 
 static void on_device_state(void *owner, size_t device, enum device_state state)
 {
     const struct line *line = owner;
-    const char *name = line->bridge->config->devices[device].name;
     struct node *node = node_of(line->bridge, device);
     struct adapter_device_status status;
 
     bridge_device_status(line->bridge, device, &status);
-    if (state == DEVICE_ONLINE)
-        log_line(LEVEL_INFO, "device %s: online", name);
-    else if (state != DEVICE_STARTING)
-        log_line(LEVEL_WARN, "device %s: %s: %s", name, module_device_state_name(state),
-                 status.error);
+    say_device(line->bridge, device, state, status.error);
     if (node == NULL)
         return;
     module_device_state(node->module, device, state, uv_now(line->bridge->loop));
@@ -273,6 +329,7 @@ static void bridge_free(struct bridge *bridge)
         module_free(bridge->nodes[i].module);
     free(bridge->nodes);
     free(bridge->lines);
+    free(bridge->device_logs);
     free(bridge);
 }
 
@@ -288,9 +345,11 @@ int bridge_start(struct bridge **out, struct uv_loop_s *loop, const struct confi
     bridge->env = (struct env){ loop_now_ms, wall_ms, random_u32, loop };
     bridge->config = config;
     bridge->started_wall_ms = wall_ms(NULL);
+    bridge->started_ms = uv_now(loop);
     bridge->nodes = calloc(config->module_count + 1, sizeof *bridge->nodes);
     bridge->lines = calloc(config->connection_count + 1, sizeof *bridge->lines);
-    if (bridge->nodes == NULL || bridge->lines == NULL) {
+    bridge->device_logs = calloc(config->device_count + 1, sizeof *bridge->device_logs);
+    if (bridge->nodes == NULL || bridge->lines == NULL || bridge->device_logs == NULL) {
         bridge_free(bridge);
         return -ENOMEM;
     }

@@ -5,6 +5,7 @@
 #include "base/env.h"
 #include "bridge/bridge.h"
 #include "bridge/module.h"
+#include "bridge/said.h"
 #include "bridge/status/document.h"
 #include "bridge/status/server.h"
 #include "bridge/store.h"
@@ -28,15 +29,25 @@ struct node { /* one module and its link */
     struct websocket *websocket;
     uv_timer_t timer;
     bool refused;
+    bool exposed; /* said that others can read the credential */
     struct file_stamp credential;
-    char said[256]; /* the last error logged: the same again goes to debug */
+    struct said said; /* in the log, since all was well */
 };
 
 struct line { /* one connection */
     struct bridge *bridge;
     size_t index;
     struct adapter *adapter;
-    bool tried; /* connected or failed once */
+    bool tried;                /* connected or failed once */
+    bool repeats;              /* it connects and fails the same way, again and again */
+    int64_t connected_wall_ms; /* 0 = it is not */
+    struct said said;          /* in the log, since all was well */
+};
+
+struct device_log { /* what the log has of one device */
+    struct said said;
+    bool quiet;         /* its last trouble was no news, so its end is none */
+    uint64_t online_ms; /* since when all is well; 0 = it is not */
 };
 
 enum stop_step { RUNNING, GOODBYE, DRAINING, SYNCING, CLOSING, CLOSED };
@@ -46,8 +57,10 @@ struct bridge {
     struct env env;
     const struct config *config;
     int64_t started_wall_ms;
+    uint64_t started_ms;
     struct node *nodes;
     struct line *lines;
+    struct device_log *device_logs; /* one for each device of the config */
     struct store *store;
     struct err store_error; /* why there is no store */
     struct websocket_context *context;
@@ -79,7 +92,7 @@ void bridge_advance(struct bridge *bridge);
 
 /* ---- node.c: one module, its link, its credential ---- */
 
-/* Makes the module and its link, and takes up what the store knows. 0, -ENOMEM, -EIO. */
+/* Makes the module and its link, and takes up what the store knows. 0, -ENOMEM. */
 int node_start(struct bridge *bridge, size_t index);
 
 /* To be called after every event for the module. */

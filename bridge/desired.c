@@ -136,24 +136,44 @@ static void refuse(const struct pass *pass, struct desired_decision *d, int code
     pass->emit(pass->data, d);
 }
 
+/* The code and version of an acknowledgement in the twin; false when it is none. */
+static bool read_ack(const cJSON *ack, int *code, int64_t *version)
+{
+    const cJSON *ac = cJSON_GetObjectItemCaseSensitive(ack, "ac");
+    const cJSON *av = cJSON_GetObjectItemCaseSensitive(ack, "av");
+
+    if (!cJSON_IsNumber(ac) || !(ac->valuedouble >= 100 && ac->valuedouble <= 999) ||
+        !cJSON_IsNumber(av) || !(av->valuedouble >= 0 && av->valuedouble <= 9007199254740992.0))
+        return false;
+    *code = (int)ac->valuedouble;
+    *version = (int64_t)av->valuedouble;
+    return true;
+}
+
 /* A write_once tag whose record is lost: the acknowledgement in the twin is the record. True when that
- * settled it. */
+ * settled it. Its value is what was desired only in a 200; in the device's own value, av 0, nothing was
+ * desired yet. Any other was answered, and its value is the device's: no reason to send again. */
 static bool settle_from_reported(const struct pass *pass, struct desired_decision *d)
 {
     const cJSON *ack = cJSON_GetObjectItemCaseSensitive(pass->reported, d->name);
-    const cJSON *ac = cJSON_GetObjectItemCaseSensitive(ack, "ac");
-    const cJSON *av = cJSON_GetObjectItemCaseSensitive(ack, "av");
     const cJSON *ad = cJSON_GetObjectItemCaseSensitive(ack, "ad");
     const cJSON *value = cJSON_GetObjectItemCaseSensitive(ack, "value");
+    int64_t version;
+    int code;
 
-    if (!cJSON_IsNumber(ac) || !cJSON_IsNumber(av)) {
+    if (!read_ack(ack, &code, &version)) {
         refuse(pass, d, 203, "state lost, not sent");
         return true;
     }
-    if (av->valuedouble != (double)pass->version && !cJSON_Compare(value, d->node, true))
+    if (code == 202) {
+        refuse(pass, d, 504, "interrupted, outcome unknown");
+        return true;
+    }
+    if ((code == 200 || version == 0) && version != pass->version &&
+        !cJSON_Compare(value, d->node, true))
         return false;
-    d->version = (int64_t)av->valuedouble;
-    refuse(pass, d, (int)ac->valuedouble, cJSON_IsString(ad) ? ad->valuestring : "");
+    d->version = version;
+    refuse(pass, d, code, cJSON_IsString(ad) ? ad->valuestring : "");
     return true;
 }
 
@@ -207,7 +227,7 @@ static void decide_tag(const struct pass *pass, size_t device, size_t tag, const
     if (node == NULL || cJSON_IsNull(node)) {
         d.kind = DESIRED_CLEAR;
         d.node = NULL;
-        if (!pass->whole || record != NULL)
+        if (!pass->whole || record != NULL || input->ordered(input->data, device, tag))
             pass->emit(pass->data, &d);
         return;
     }
@@ -227,7 +247,7 @@ static void decide_tag(const struct pass *pass, size_t device, size_t tag, const
 static const struct desired_unknown *find_unknown(const struct desired_input *input,
                                                   const char *component, const char *name)
 {
-    const struct desired_unknown *u = input->unknown;
+    const struct desired_unknown *u = input->unknown(input->data);
 
     while (u != NULL && (strcmp(u->name, name) != 0 || strcmp(u->component, component) != 0))
         u = u->next;
@@ -301,14 +321,15 @@ static void decide_device(const struct pass *pass, size_t device, const char *co
 /* A whole component taken away: all its properties are, the refused ones too. */
 static void clear_device(const struct pass *pass, size_t device, const char *component)
 {
-    const struct config_device *d = device_at(pass->input, device);
+    const struct desired_input *input = pass->input;
+    const struct config_device *d = device_at(input, device);
     const struct desired_unknown *next;
 
     for (size_t i = 0; i < d->tag_count; i++) {
-        if (pass->input->record(pass->input->data, device, i) != NULL)
+        if (input->record(input->data, device, i) != NULL || input->ordered(input->data, device, i))
             decide_tag(pass, device, i, component, NULL);
     }
-    for (const struct desired_unknown *u = pass->input->unknown; u != NULL; u = next) {
+    for (const struct desired_unknown *u = input->unknown(input->data); u != NULL; u = next) {
         next = u->next; /* the owner may drop it when it hears CLEAR */
         if (strcmp(u->component, component) == 0)
             decide_unknown(pass, device, component, NULL, u->name, "");
@@ -344,9 +365,10 @@ static void decide_components(struct pass *pass, const cJSON *document, const cJ
 /* Names refused before that the document does not hold any more. */
 static void clear_unknown(const struct pass *pass, const cJSON *document)
 {
+    const struct desired_input *input = pass->input;
     const struct desired_unknown *next;
 
-    for (const struct desired_unknown *u = pass->input->unknown; u != NULL; u = next) {
+    for (const struct desired_unknown *u = input->unknown(input->data); u != NULL; u = next) {
         const cJSON *object = u->component[0] == 0
                                   ? document
                                   : cJSON_GetObjectItemCaseSensitive(document, u->component);
@@ -359,14 +381,14 @@ static void clear_unknown(const struct pass *pass, const cJSON *document)
 
 static void decide(struct pass *pass, const cJSON *document, const cJSON *reported)
 {
+    if (pass->whole)
+        clear_unknown(pass, document); /* first: the refusals to come need the room */
     if (pass->input->config->modules[pass->input->module].components) {
         decide_components(pass, document, reported);
     } else {
         pass->reported = reported;
         decide_device(pass, 0, "", document);
     }
-    if (pass->whole)
-        clear_unknown(pass, document);
 }
 
 void desired_patch(const struct desired_input *input, int64_t version, const struct cJSON *patch,

@@ -62,7 +62,10 @@ struct desired_input {
 
     /* The record of a tag; NULL = none. */
     const struct desired_record *(*record)(const void *data, size_t device, size_t tag);
-    const struct desired_unknown *unknown; /* list of the names refused before */
+    /* Whether an order for it is under way, which may have no record yet. */
+    bool (*ordered)(const void *data, size_t device, size_t tag);
+    /* The first of the names refused before, now: an `emit` may add to the list and take from it. */
+    const struct desired_unknown *(*unknown)(const void *data);
     const void *data;
 };
 
@@ -70,7 +73,7 @@ struct desired_input {
 void desired_patch(const struct desired_input *input, int64_t version, const struct cJSON *patch,
                    desired_emit *emit, void *data);
 
-/* Decides a whole document: one `emit` per property that it names or that has a record. `reported` is
+/* Decides a whole document: one `emit` per property that it names, has a record or is under way. `reported` is
  * the other section of the same get: the acknowledgements there stand in for records that are lost. */
 void desired_document(const struct desired_input *input, const struct cJSON *desired,
                       const struct cJSON *reported, desired_emit *emit, void *data);

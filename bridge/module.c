@@ -188,8 +188,6 @@ static void on_ready(void *owner, const struct cJSON *desired, const struct cJSO
 
     module_desired_document(m, desired, reported, now_ms);
     report_ready(m->report, reported, now_ms);
-    m->patch_after_ms = 0;
-    m->error.msg[0] = 0;
 }
 
 static void on_desired(void *owner, int64_t version, const struct cJSON *patch)
@@ -261,6 +259,7 @@ static bool is_ready(const struct module *m)
 static uint64_t send_patch(struct module *m, uint64_t now_ms)
 {
     uint64_t due_ms = report_due(m->report);
+    int rc;
 
     if (m->patch_flies || due_ms == 0 || !is_ready(m))
         return 0;
@@ -268,8 +267,17 @@ static uint64_t send_patch(struct module *m, uint64_t now_ms)
         due_ms = m->patch_after_ms;
     if (due_ms > now_ms)
         return due_ms;
-    if (report_write(m->report, now_ms, &m->patch) != 0)
+    rc = report_write(m->report, now_ms, &m->patch);
+    if (rc == -EAGAIN)
         return report_due(m->report);
+    if (rc != 0) {
+        err_set(&m->error,
+                rc == -ENOSPC ? "a patch would be larger than %d KB: map fewer tags"
+                              : "out of memory for a patch of up to %d KB",
+                REPORT_PATCH_MAX / 1024);
+        m->patch_after_ms = now_ms + MODULE_REFUSED_MS;
+        return m->patch_after_ms;
+    }
     m->patch_flies = true;
     if (session_patch(m->session, now_ms, buf_text(&m->patch), m->patch.length) != 0) {
         m->patch_flies = false;

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const char no_answer_text[] = "no answer";
+
 bool module_device_answers(const struct module *m, size_t device)
 {
     return m->states[device] == DEVICE_ONLINE || m->states[device] == DEVICE_DEGRADED;
@@ -68,7 +70,15 @@ static bool is_out(const struct order *order)
            order->state == ORDER_INTENT;
 }
 
-/* What was ordered before for this tag counts no more. */
+struct order *module_order_current(const struct module *m, size_t device, size_t tag)
+{
+    const struct module_slot *slot = &m->slots[m->first[device] + tag];
+
+    if (slot->newer != NULL)
+        return slot->newer;
+    return slot->order != NULL && !slot->order->superseded ? slot->order : NULL;
+}
+
 void module_order_supersede(struct module *m, size_t device, size_t tag)
 {
     struct module_slot *slot = module_slot(m, device, tag);
@@ -119,6 +129,7 @@ static void finish(struct module *m, struct order *order, int code, const char *
     if (!order->superseded) {
         slot->applied = code == 200 ? module_nearest(m, order->device, order->tag, order->value)
                                     : (struct value){ VALUE_NONE, { 0 } };
+        slot->applied_ms = now_ms;
         module_record_put(m, order->device, order->tag, order->version, order->desired, code,
                           detail, now_ms);
     }
@@ -140,10 +151,13 @@ static void no_answer(struct module *m, struct order *order, uint64_t now_ms)
 {
     const struct config_tag *tag = module_tag(m, order->device, order->tag);
 
+    if ((tag->access & CONFIG_READ) == 0) /* nobody can tell what it holds now */
+        report_written(m->report, order->device, order->tag, (struct value){ VALUE_NONE, { 0 } },
+                       now_ms);
     if (tag->write_once) {
         finish(m, order, 504, "interrupted, outcome unknown", now_ms);
     } else if (order->recheck || (tag->access & CONFIG_READ) == 0 || order->superseded) {
-        finish(m, order, 504, "no answer", now_ms);
+        finish(m, order, 504, no_answer_text, now_ms);
     } else {
         order->state = ORDER_RECHECK;
         order->recheck = true;
@@ -151,7 +165,7 @@ static void no_answer(struct module *m, struct order *order, uint64_t now_ms)
         order->recheck_ms = now_ms + ORDER_RECHECK_MS;
         module_slot(m, order->device, order->tag)->applied = (struct value){ VALUE_NONE, { 0 } };
         module_record_put(m, order->device, order->tag, order->version, order->desired, 504,
-                          "no answer", now_ms);
+                          no_answer_text, now_ms);
     }
 }
 
@@ -161,6 +175,10 @@ static void differs(struct module *m, struct order *order, const struct write_re
     char value[VALUE_TEXT_MAX];
     char detail[VALUE_TEXT_MAX + 32];
 
+    if (result->readback.quality != QUALITY_GOOD) {
+        finish(m, order, 500, result->detail, now_ms);
+        return;
+    }
     value_print(result->readback.value, value);
     snprintf(detail, sizeof detail, "reads back as %s", value);
     finish(m, order, 500, detail, now_ms);
@@ -193,6 +211,8 @@ void module_order_written(struct module *m, size_t device, size_t tag,
     case WRITE_NOT_SENT:
         order->state = ORDER_WAITING;
         order->recheck_ms = now_ms + ORDER_RECHECK_MS;
+        if (order->superseded)
+            retire(m, order);
         break;
     }
 }
@@ -204,6 +224,10 @@ void module_order_read(struct module *m, size_t device, size_t tag, int rc, uint
 
     if (order == NULL || order->state != ORDER_READING)
         return;
+    if (order->superseded) {
+        retire(m, order);
+        return;
+    }
     order->state = order->recheck ? ORDER_RECHECK : ORDER_WAITING;
     order->recheck_ms = now_ms + ORDER_RECHECK_MS;
     if (rc != 0)
@@ -219,15 +243,45 @@ void module_order_read(struct module *m, size_t device, size_t tag, int rc, uint
     order->recheck_ms = 0;
 }
 
+/* Never sent without a stored intent: after a crash nobody would know that it was. */
+void module_order_stored(struct module *m, size_t device, size_t tag, int rc, uint64_t now_ms)
+{
+    struct order *order = module_slot(m, device, tag)->order;
+
+    if (order == NULL || order->state != ORDER_INTENT)
+        return;
+    order->state = ORDER_WAITING;
+    order->intent = true;
+    order->recheck_ms = 0;
+    if (order->superseded)
+        retire(m, order);
+    else if (rc != 0)
+        finish(m, order, 504, "not written: the state cannot be stored", now_ms);
+}
+
 /* ---- moving ---- */
 
+/* The one to say 202 of: the newest. */
+static struct order *newest(const struct module *m, struct order *order)
+{
+    struct order *newer = m->slots[m->first[order->device] + order->tag].newer;
+
+    return newer != NULL ? newer : order;
+}
+
+/* Says 202 when it is time to. */
 static void tell_pending(struct module *m, struct order *order, uint64_t now_ms)
 {
+    enum device_state state = m->states[order->device];
     bool answers = module_device_answers(m, order->device);
     struct report_ack ack = { 202, order->version,
                               answers ? "being written" : "waiting for the device" };
 
+    if (order->pending_told || (now_ms < order->arrived_ms + ORDER_PENDING_MS &&
+                                state != DEVICE_OFFLINE && state != DEVICE_DISABLED))
+        return;
     order->pending_told = true;
+
     if (!order->superseded)
         report_acknowledge(m->report, order->device, order->tag, &ack, now_ms);
 }
@@ -259,8 +313,10 @@ static void send_order(struct module *m, struct order *order, uint64_t now_ms)
     }
     if (tag->write_once && !order->intent) {
         order->state = ORDER_INTENT;
-        module_record_put(m, order->device, order->tag, order->version, order->desired, 0, "",
-                          now_ms);
+        order->recheck_ms = now_ms + ORDER_RECHECK_MS;
+        if (module_record_put(m, order->device, order->tag, order->version, order->desired, 0, "",
+                              now_ms) != 0)
+            order->state = ORDER_WAITING;
         return;
     }
     order->state = ORDER_WRITING;
@@ -276,14 +332,11 @@ static void step(struct module *m, struct order *order, uint64_t now_ms)
 {
     bool answers = module_device_answers(m, order->device);
 
-    if (!order->pending_told &&
-        (now_ms >= order->arrived_ms + ORDER_PENDING_MS ||
-         m->states[order->device] == DEVICE_OFFLINE || m->states[order->device] == DEVICE_DISABLED))
-        tell_pending(m, order, now_ms);
+    tell_pending(m, newest(m, order), now_ms);
     if (is_out(order))
         return;
     if (order->state == ORDER_WAITING && order->deadline_ms != 0 && now_ms >= order->deadline_ms) {
-        finish(m, order, 504, "not written", now_ms);
+        finish(m, order, 504, order->recheck ? no_answer_text : "not written", now_ms);
         return;
     }
     if (answers && now_ms >= order->recheck_ms)
@@ -297,9 +350,10 @@ static uint64_t sooner(uint64_t a, uint64_t b)
     return a;
 }
 
-static uint64_t next_step(const struct module *m, const struct order *order)
+static uint64_t next_step(const struct module *m, struct order *order)
 {
-    uint64_t next_ms = order->pending_told ? 0 : order->arrived_ms + ORDER_PENDING_MS;
+    const struct order *told = newest(m, order);
+    uint64_t next_ms = told->pending_told ? 0 : told->arrived_ms + ORDER_PENDING_MS;
 
     if (is_out(order))
         return next_ms;
@@ -319,7 +373,7 @@ uint64_t module_orders_tick(struct module *m, uint64_t now_ms)
         next = order->next;
         step(m, order, now_ms);
     }
-    for (const struct order *order = m->orders; order != NULL; order = order->next)
+    for (struct order *order = m->orders; order != NULL; order = order->next)
         next_ms = sooner(next_ms, next_step(m, order));
     return next_ms;
 }

@@ -69,10 +69,8 @@ void module_record_acknowledge(struct module *m, size_t device, size_t tag, uint
     report_acknowledge(m->report, device, tag, &ack, now_ms);
 }
 
-/* Replaces the tag's record and commits it; the acknowledgement follows the commit. When nothing can be
- * stored the operator is answered all the same. */
-void module_record_put(struct module *m, size_t device, size_t tag, int64_t version,
-                       const char *desired, int code, const char *detail, uint64_t now_ms)
+int module_record_put(struct module *m, size_t device, size_t tag, int64_t version,
+                      const char *desired, int code, const char *detail, uint64_t now_ms)
 {
     struct module_slot *slot = module_slot(m, device, tag);
     char value[VALUE_TEXT_MAX] = "";
@@ -90,12 +88,13 @@ void module_record_put(struct module *m, size_t device, size_t tag, int64_t vers
     if (slot->record == NULL)
         slot->record = calloc(1, sizeof *slot->record);
     if (slot->record == NULL || record_fill(slot->record, version, desired, code, detail) != 0)
-        return; /* no memory for an answer: the next document brings it up again */
+        return -ENOMEM;
     if (module_tag(m, device, tag)->access == CONFIG_WRITE && slot->applied.type != VALUE_NONE)
         value_print(slot->applied, value);
     slot->commits++;
     if (m->io->commit(m->data, &row, m->first[device] + tag) != 0)
         module_committed(m, m->first[device] + tag, -EIO, now_ms);
+    return 0;
 }
 
 void module_record_forget(struct module *m, size_t device, size_t tag)
@@ -185,7 +184,11 @@ void module_unknown_refuse(struct module *m, const struct desired_decision *d, c
         .value = "",
     };
 
-    if (u == NULL || record_fill(&u->record, d->version, text, d->code, d->detail) != 0) {
+    if (u == NULL) { /* a name that is not kept could not be taken back */
+        report_refuse_more(m->report, now_ms);
+        return;
+    }
+    if (record_fill(&u->record, d->version, text, d->code, d->detail) != 0) {
         report_refuse(m->report, d->component, d->name, &ack, now_ms);
         return;
     }
@@ -206,13 +209,29 @@ void module_unknown_clear(struct module *m, const struct desired_decision *d, ui
 
 /* ---- from the store ---- */
 
+/* All commits of a tag are through; `rc` of the last is shown by the store, and the answer goes out all
+ * the same. Not when a newer order said already that it waits: that is the truth by now. */
+static void tag_committed(struct module *m, size_t device, size_t tag, int rc, uint64_t now_ms)
+{
+    const struct module_slot *slot = module_slot(m, device, tag);
+    struct sample sample = module_latest(m, device, tag);
+    const struct order *current;
+
+    module_order_stored(m, device, tag, rc, now_ms);
+    if (slot->commits > 0 || slot->record == NULL || slot->record->code == 0)
+        return;
+    current = module_order_current(m, device, tag);
+    if (current != NULL && current->pending_told && current->version != slot->record->version)
+        return;
+    module_record_acknowledge(m, device, tag, now_ms);
+    module_follow_device(m, device, tag, &sample, now_ms);
+}
+
 void module_committed(struct module *m, uintptr_t token, int rc, uint64_t now_ms)
 {
     struct desired_unknown *u = m->unknown;
     size_t device = 0;
-    struct module_slot *slot;
 
-    (void)rc; /* shown by the store; an answer that is true now beats none */
     if (token == TOKEN_MODULE)
         return;
     if (token >= m->first[m->mapping->device_count]) {
@@ -224,15 +243,8 @@ void module_committed(struct module *m, uintptr_t token, int rc, uint64_t now_ms
     }
     while (token >= m->first[device + 1])
         device++;
-    slot = &m->slots[token];
-    if (--slot->commits > 0)
-        return;
-    if (slot->order != NULL && slot->order->state == ORDER_INTENT) {
-        slot->order->state = ORDER_WAITING;
-        slot->order->intent = true;
-    }
-    if (slot->record != NULL && slot->record->code != 0)
-        module_record_acknowledge(m, device, token - m->first[device], now_ms);
+    if (--m->slots[token].commits == 0)
+        tag_committed(m, device, token - m->first[device], rc, now_ms);
 }
 
 static int restore_unknown(struct module *m, const struct record *record)

@@ -13,6 +13,7 @@ struct module_slot {     /* one tag */
     struct order *newer; /* came meanwhile; replaces it, never both written for nothing; owned */
     struct desired_record *record; /* owned; NULL = nothing was ever desired */
     struct value applied; /* what a 200 stands for: VALUE_NONE when the last order did not end so */
+    uint64_t applied_ms;  /* samples up to then say nothing of it */
     unsigned commits;     /* of the record, under way */
 };
 
@@ -37,6 +38,7 @@ struct module {
     int64_t recorded_version; /* highest $version in the store; -1 = it knows nothing */
     bool first_document;      /* none was read since start */
     uint64_t document_ms;     /* the moment of the document being decided */
+    const struct cJSON *document_reported; /* the other section of it; NULL while it is a patch */
 
     struct buf patch; /* reused for every reported patch */
     bool patch_flies;
@@ -77,9 +79,10 @@ static inline struct value module_nearest(const struct module *m, size_t device,
 
 /* ---- module_records.c: what was answered ---- */
 
-/* Replaces the tag's record and commits it; the acknowledgement follows the commit. */
-void module_record_put(struct module *m, size_t device, size_t tag, int64_t version,
-                       const char *desired, int code, const char *detail, uint64_t now_ms);
+/* Replaces the tag's record and commits it; the acknowledgement follows the commit. -ENOMEM: nothing was
+ * done, the next document brings it up again. */
+int module_record_put(struct module *m, size_t device, size_t tag, int64_t version,
+                      const char *desired, int code, const char *detail, uint64_t now_ms);
 void module_record_forget(struct module *m, size_t device, size_t tag);
 void module_record_acknowledge(struct module *m, size_t device, size_t tag, uint64_t now_ms);
 void module_record_version(struct module *m, int64_t version);
@@ -101,8 +104,12 @@ bool module_device_answers(const struct module *m, size_t device);
 /* A new order, in place of whatever was ordered before for the tag; takes `text` over. */
 void module_order_place(struct module *m, const struct desired_decision *d, char *text,
                         uint64_t now_ms);
+/* The order that counts for this tag, under way or behind one; NULL = none. */
+struct order *module_order_current(const struct module *m, size_t device, size_t tag);
 /* What was ordered before for this tag counts no more. */
 void module_order_supersede(struct module *m, size_t device, size_t tag);
+/* The record that it will be sent is stored, or could not be. */
+void module_order_stored(struct module *m, size_t device, size_t tag, int rc, uint64_t now_ms);
 void module_order_read(struct module *m, size_t device, size_t tag, int rc, uint64_t now_ms);
 void module_order_written(struct module *m, size_t device, size_t tag,
                           const struct write_result *result, uint64_t now_ms);

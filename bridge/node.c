@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 
 enum { CREDENTIAL_LOOK_MS = 1000 }; /* how often a refused module's credential file is looked at */
 
@@ -117,9 +116,10 @@ static int io_credential(void *data, struct session_credential *out, struct err 
     rc = credential_load(config, node->index, &string, &exposed, err);
     if (rc != 0)
         return rc;
-    if (exposed)
+    if (exposed && !node->exposed)
         log_line(LEVEL_WARN, "module %s: the credential file can be read by others; chmod 600 it",
                  config->modules[node->index].name);
+    node->exposed = exposed;
     rc = sign(config, &string, out, err);
     sas_forget(&string);
     return rc;
@@ -213,10 +213,9 @@ static int io_commit(void *data, const struct record *record, uintptr_t token)
 /* Says a module's trouble once in words; the same again only to who asked for detail. */
 static void say_trouble(struct node *node, const char *error)
 {
-    bool again = strcmp(node->said, error) == 0;
+    bool news = said_is_news(&node->said, error);
 
-    log_line(again ? LEVEL_DEBUG : LEVEL_WARN, "%s", error); /* begins with the module's name */
-    snprintf(node->said, sizeof node->said, "%s", error);
+    log_line(news ? LEVEL_WARN : LEVEL_DEBUG, "%s", error); /* begins with the module's name */
 }
 
 static void look_at_credentials(struct bridge *bridge);
@@ -235,7 +234,7 @@ static void io_session_state(void *data, enum session_state state)
         log_line(LEVEL_INFO, "module %s: ready, twin synchronised",
                  bridge->config->modules[node->index].name);
         bridge->one_ready = true;
-        node->said[0] = 0;
+        said_forget(&node->said);
     } else if (status.error[0] != 0) {
         say_trouble(node, status.error);
     }
@@ -315,7 +314,10 @@ int node_start(struct bridge *bridge, size_t index)
     if (rc == 0)
         rc = module_new(&node->module, config, index, &bridge->env, &options, &session_io, node,
                         &module_io, node);
-    if (rc == 0 && bridge->store != NULL)
-        rc = store_each(bridge->store, config->modules[index].name, restore, node);
+    if (rc == 0 && bridge->store != NULL &&
+        store_each(bridge->store, config->modules[index].name, restore, node) != 0)
+        log_line(LEVEL_ERROR,
+                 "module %s: its state cannot be read, going on without what is missing",
+                 config->modules[index].name);
     return rc;
 }

@@ -58,6 +58,17 @@ struct value report_value(const struct report *report, size_t device, size_t tag
     return sample.value;
 }
 
+void report_owe(const struct report *report, size_t device, size_t tag)
+{
+    const struct config_tag *t = &report_device(report, device)->tags[tag];
+    struct slot *slot = report_slot(report, device, tag);
+    struct sample sample;
+
+    report->latest(report->data, device, tag, &sample);
+    slot->owed = sample.quality == QUALITY_GOOD && t->access != CONFIG_WRITE &&
+                 (slot->unsure || value_moved(slot->last, sample.value, t->deadband));
+}
+
 /* ---- building ---- */
 
 int report_new(struct report **out, const struct config *config, size_t module,
@@ -205,6 +216,8 @@ int report_acknowledge(struct report *report, size_t device, size_t tag,
 
     if (ack_same(&slot->ack, ack))
         return 0;
+    if (!slot->ack.present) /* the object takes the plain value's place in the twin */
+        slot->last = (struct value){ VALUE_NONE, { 0 } };
     rc = ack_set(&slot->ack, ack);
     if (rc != 0)
         return rc;
@@ -221,6 +234,11 @@ void report_written(struct report *report, size_t device, size_t tag, struct val
 
     slot->written = value;
     slot->written_ms = now_ms;
+    if (report_device(report, device)->tags[tag].access == CONFIG_WRITE)
+        slot->dirty |= !value_equal(slot->last, value);
+    else
+        slot->owed |= value.type != VALUE_NONE;
+    report_wake(report, now_ms + REPORT_GATHER_MS);
 }
 
 void report_plain(struct report *report, size_t device, size_t tag, uint64_t now_ms)
@@ -231,7 +249,7 @@ void report_plain(struct report *report, size_t device, size_t tag, uint64_t now
         return;
     free(slot->ack.detail);
     slot->ack = (struct acknowledgement){ .present = false };
-    slot->dirty = true;
+    slot->dirty = slot->foreign = true;
     report_wake(report, now_ms);
 }
 
@@ -273,16 +291,72 @@ static struct refusal *refusal_add(struct report *report, const char *component,
     return r;
 }
 
+/* The health that stands in the twin under this name; NULL when it is another one. */
+static struct health *health_at(const struct report *report, const char *component,
+                                const char *name)
+{
+    if (strcmp(name, "health") != 0)
+        return NULL;
+    for (size_t i = 0; i < report->module->device_count; i++) {
+        if (strcmp(report->module->components ? report_device(report, i)->name : "", component) ==
+            0)
+            return &report->health[i];
+    }
+    return NULL;
+}
+
+size_t report_refused(const struct report *report)
+{
+    size_t count = report->refused_more;
+
+    for (size_t i = 0; i < report->module->device_count; i++)
+        count += report->health[i].named;
+    return count;
+}
+
+static void tell_refused(struct report *report, uint64_t now_ms)
+{
+    report->health[0].dirty = true;
+    report_wake(report, now_ms);
+}
+
+void report_recount(struct report *report)
+{
+    report->refused_more = 0;
+}
+
+void report_refuse_more(struct report *report, uint64_t now_ms)
+{
+    report->refused_more++;
+    tell_refused(report, now_ms);
+}
+
+/* The name is ours from now on: the null that was to take it away does not go, a patch names it once. */
+static void own(struct report *report, const char *component, const char *name)
+{
+    cJSON *object = component[0] == 0
+                        ? report->strange
+                        : cJSON_GetObjectItemCaseSensitive(report->strange, component);
+    cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
+
+    if (cJSON_IsNull(item))
+        cJSON_Delete(cJSON_DetachItemViaPointer(object, item));
+}
+
 int report_refuse(struct report *report, const char *component, const char *name,
                   const struct report_ack *ack, uint64_t now_ms)
 {
     struct refusal *r = report_refusal(report, component, name);
+    struct health *health = health_at(report, component, name);
     int rc;
 
+    if (health != NULL) {
+        health->named = true;
+        tell_refused(report, now_ms);
+        return 0;
+    }
     if (r == NULL && report->refusal_count >= REPORT_REFUSED_MAX) {
-        report->refused_more++;
-        report->health[0].dirty = true;
-        report_wake(report, now_ms);
+        report_refuse_more(report, now_ms);
         return 0;
     }
     if (r != NULL && ack_same(&r->ack, ack) && !r->gone)
@@ -296,6 +370,7 @@ int report_refuse(struct report *report, const char *component, const char *name
         return rc;
     r->gone = false;
     r->dirty = true;
+    own(report, component, name);
     report_wake(report, now_ms);
     return 0;
 }
@@ -303,7 +378,12 @@ int report_refuse(struct report *report, const char *component, const char *name
 void report_forget(struct report *report, const char *component, const char *name, uint64_t now_ms)
 {
     struct refusal *r = report_refusal(report, component, name);
+    struct health *health = health_at(report, component, name);
 
+    if (health != NULL) {
+        health->named = false;
+        tell_refused(report, now_ms);
+    }
     if (r == NULL || r->gone)
         return;
     r->gone = true;
@@ -331,31 +411,39 @@ int report_health(struct report *report, size_t device, const char *state, int64
 
 /* ---- the hub's answer ---- */
 
-static void drop_gone(struct report *report)
+void report_drop_gone(struct report *report)
 {
     struct refusal **at = &report->refusals;
 
     while (*at != NULL) {
         struct refusal *r = *at;
 
-        if (r->gone && r->flying && !r->dirty) {
+        if (r->gone && !r->dirty) {
             *at = r->next;
             refusal_free(r);
             report->refusal_count--;
         } else {
-            r->flying = false;
             at = &r->next;
         }
     }
 }
 
+static void slot_accepted(struct slot *slot)
+{
+    if (slot->flying && !slot->dirty)
+        slot->foreign = false;
+    slot->flying = slot->bad_flying = false;
+}
+
 void report_accepted(struct report *report)
 {
     for (size_t i = 0; i < report->first[report->module->device_count]; i++)
-        report->slots[i].flying = report->slots[i].bad_flying = false;
+        slot_accepted(&report->slots[i]);
     for (size_t i = 0; i < report->module->device_count; i++)
         report->health[i].flying = false;
-    drop_gone(report);
+    for (struct refusal *r = report->refusals; r != NULL; r = r->next)
+        r->flying = false;
+    report_drop_gone(report);
     if (report->strange_flying) {
         cJSON_Delete(report->strange);
         report->strange = NULL;
@@ -369,7 +457,7 @@ void report_lost(struct report *report, uint64_t now_ms)
         struct slot *slot = &report->slots[i];
 
         if (slot->flying) {
-            slot->dirty = true;
+            slot->dirty = slot->unsure = true;
             slot->last_ms = 0;
         }
         slot->bad_dirty |= slot->bad_flying;

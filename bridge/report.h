@@ -50,7 +50,8 @@ void report_sample(struct report *report, size_t device, size_t tag, const struc
 int report_acknowledge(struct report *report, size_t device, size_t tag,
                        const struct report_ack *ack, uint64_t now_ms);
 
-/* What was written without being read back: its `value`, until a later sample shows another. */
+/* What was written without being read back: its `value`, until a later sample shows another. With a
+ * VALUE_NONE the value of a tag that cannot be read is not known any more. */
 void report_written(struct report *report, size_t device, size_t tag, struct value value,
                     uint64_t now_ms);
 
@@ -62,10 +63,15 @@ void report_plain(struct report *report, size_t device, size_t tag, uint64_t now
 bool report_acknowledged(const struct report *report, size_t device, size_t tag,
                          struct report_ack *out);
 
-/* Acknowledges a name that is no tag; `component` is a device's name, or "" at the top. Over the limit
- * it is only counted in health.refused. -ENOMEM. */
+/* A whole desired document comes now: refusals over the limit are counted anew. */
+void report_recount(struct report *report);
+/* Acknowledges a name that is no tag; `component` is a device's name, or "" at the top. Over the limit,
+ * or when the name is `health` where the bridge's own stands, it is only counted in health.refused of
+ * the module's first device. -ENOMEM. */
 int report_refuse(struct report *report, const char *component, const char *name,
                   const struct report_ack *ack, uint64_t now_ms);
+/* A refusal that is only counted: its owner has no place for it either. */
+void report_refuse_more(struct report *report, uint64_t now_ms);
 /* The desired document does not name it any more: nulled. */
 void report_forget(struct report *report, const char *component, const char *name, uint64_t now_ms);
 

@@ -58,17 +58,42 @@ static void write_value(struct writer *w, struct value value)
 }
 
 /* One tag's property; nothing when there is nothing to say yet. */
+static void write_strange(struct writer *w, const cJSON *object);
+static const cJSON *strange_of(const struct report *report, size_t device);
+
+/* The value to put; *has_value is false when there is nothing to say. A NONE that is to be said is the
+ * null that takes away what the twin must not hold. */
+static struct value value_to_put(const struct report *report, struct writer *w, size_t device,
+                                 size_t tag, uint64_t now_ms, bool *has_value)
+{
+    const struct config_tag *t = &report_device(report, device)->tags[tag];
+    const struct slot *slot = report_slot(report, device, tag);
+    bool forgotten = t->access == CONFIG_WRITE && (slot->unsure || slot->last.type != VALUE_NONE);
+    bool unwanted = t->report == CONFIG_REPORT_NONE && !slot->ack.present;
+    struct value value = { VALUE_NONE, { 0 } };
+
+    if (slot->reason == NULL && !unwanted)
+        value = report_value(report, device, tag, now_ms, &w->newest_wall_ms);
+    *has_value = value.type != VALUE_NONE || slot->reason != NULL || forgotten || unwanted ||
+                 (slot->foreign && !slot->ack.present);
+    return value;
+}
+
 static void write_slot(struct report *report, struct writer *w, size_t device, size_t tag,
                        uint64_t now_ms)
 {
     const struct config_tag *t = &report_device(report, device)->tags[tag];
     struct slot *slot = report_slot(report, device, tag);
-    struct value value = slot->reason != NULL
-                             ? (struct value){ VALUE_NONE, { 0 } }
-                             : report_value(report, device, tag, now_ms, &w->newest_wall_ms);
-    bool has_value = value.type != VALUE_NONE || slot->reason != NULL;
+    bool has_value;
+    struct value value = value_to_put(report, w, device, tag, now_ms, &has_value);
 
     slot->dirty = false;
+    if (has_value) {
+        slot->last = value;
+        slot->unsure = false;
+    }
+    if (value.type == VALUE_NONE && slot->reason == NULL)
+        report_owe(report, device, tag);
     if (!has_value && !slot->ack.present)
         return;
     slot->flying = true;
@@ -83,10 +108,9 @@ static void write_slot(struct report *report, struct writer *w, size_t device, s
         write_value(w, value);
     if (slot->ack.present) {
         write_ack(w, &slot->ack);
+        write_strange(w, cJSON_GetObjectItemCaseSensitive(strange_of(report, device), t->name));
         close_object(w);
     }
-    if (has_value)
-        slot->last = value;
     slot->last_ms = now_ms;
 }
 
@@ -104,20 +128,39 @@ static bool silence_over(const struct report *report, size_t device, size_t tag,
     return report_fresh(&sample, t, now_ms) && sample.now_ms > slot->last_ms;
 }
 
+/* What was owed goes when a fresh sample shows that the twin still holds another value. */
+static void settle_debt(struct report *report, size_t device, size_t tag, uint64_t now_ms)
+{
+    const struct config_tag *t = &report_device(report, device)->tags[tag];
+    struct slot *slot = report_slot(report, device, tag);
+    struct sample sample;
+
+    report->latest(report->data, device, tag, &sample);
+    if (!report_fresh(&sample, t, now_ms) || sample.now_ms < slot->written_ms)
+        return;
+    slot->owed = false;
+    slot->dirty |= slot->unsure || value_moved(slot->last, sample.value, t->deadband);
+}
+
 static void write_tags(struct report *report, struct writer *w, size_t device, uint64_t now_ms)
 {
     const struct config_device *d = report_device(report, device);
 
     for (size_t i = 0; i < d->tag_count; i++) {
         struct slot *slot = report_slot(report, device, i);
-        bool held = slot->last_ms != 0 && now_ms < slot->last_ms + d->tags[i].min_interval_ms;
+        bool held;
+
+        if (slot->owed)
+            settle_debt(report, device, i, now_ms);
+        held = slot->last_ms != 0 && now_ms < slot->last_ms + d->tags[i].min_interval_ms;
 
         if ((slot->dirty && !held) || silence_over(report, device, i, now_ms))
             write_slot(report, w, device, i, now_ms);
     }
 }
 
-static void write_refusals(struct report *report, struct writer *w, const char *component)
+static void write_refusals(struct report *report, struct writer *w, const char *component,
+                           const cJSON *strange)
 {
     for (struct refusal *r = report->refusals; r != NULL; r = r->next) {
         if (!r->dirty || strcmp(r->component, component) != 0)
@@ -132,8 +175,17 @@ static void write_refusals(struct report *report, struct writer *w, const char *
         }
         open_object(w);
         write_ack(w, &r->ack);
+        write_strange(w, cJSON_GetObjectItemCaseSensitive(strange, r->name));
         close_object(w);
     }
+}
+
+/* What the twin holds in a device's object and nobody owns. */
+static const cJSON *strange_of(const struct report *report, size_t device)
+{
+    if (!report->module->components)
+        return report->strange;
+    return cJSON_GetObjectItemCaseSensitive(report->strange, report_device(report, device)->name);
 }
 
 /* Nulls for the keys of `object` that nobody owns; objects in it are merged where theirs is written. */
@@ -192,6 +244,21 @@ static void write_stamp(struct writer *w, const char *name, int64_t wall_ms)
     buf_add_json(w->out, text);
 }
 
+/* 0 is left out; one that may stand in the twin is taken away. */
+static void write_refused(struct report *report, struct writer *w)
+{
+    size_t count = report_refused(report);
+
+    if (count == 0 && !report->refused_shown)
+        return;
+    key(w, "refused");
+    if (count == 0)
+        buf_add_text(w->out, "null");
+    else
+        buf_printf(w->out, "%zu", count);
+    report->refused_shown = true;
+}
+
 static void write_state(struct report *report, struct writer *w, size_t device)
 {
     struct health *health = &report->health[device];
@@ -204,10 +271,8 @@ static void write_state(struct report *report, struct writer *w, size_t device)
     write_stamp(w, "since", health->since_wall_ms);
     key(w, "error");
     buf_add_json(w->out, report_text(health->error));
-    if (device == 0 && report->refused_more > 0) {
-        key(w, "refused");
-        buf_printf(w->out, "%zu", report->refused_more);
-    }
+    if (device == 0)
+        write_refused(report, w);
 }
 
 static void write_health(struct report *report, struct writer *w, size_t device,
@@ -235,13 +300,11 @@ static void write_health(struct report *report, struct writer *w, size_t device,
 static void write_device(struct report *report, struct writer *w, size_t device, uint64_t now_ms)
 {
     const char *component = report->module->components ? report_device(report, device)->name : "";
-    const cJSON *strange = component[0] == 0
-                               ? report->strange
-                               : cJSON_GetObjectItemCaseSensitive(report->strange, component);
+    const cJSON *strange = strange_of(report, device);
 
     w->newest_wall_ms = 0;
     write_tags(report, w, device, now_ms);
-    write_refusals(report, w, component);
+    write_refusals(report, w, component, strange);
     write_strange(w, strange);
     write_health(report, w, device, cJSON_GetObjectItemCaseSensitive(strange, "health"));
 }
@@ -267,7 +330,7 @@ static void write_components(struct report *report, struct writer *w, uint64_t n
         }
         close_object(w);
     }
-    write_refusals(report, w, "");
+    write_refusals(report, w, "", report->strange);
     write_strange(w, report->strange);
 }
 
@@ -281,6 +344,12 @@ static uint64_t silence_due(const struct slot *slot, const struct config_tag *ta
 }
 
 /* When the next slot may go, after a patch was written. */
+static bool is_silent(const struct health *health)
+{
+    return health->state != NULL &&
+           (strcmp(health->state, "offline") == 0 || strcmp(health->state, "disabled") == 0);
+}
+
 static void find_due(struct report *report, uint64_t now_ms)
 {
     report->due_ms = 0;
@@ -292,6 +361,8 @@ static void find_due(struct report *report, uint64_t now_ms)
 
             if (slot->dirty)
                 report_wake(report, slot->last_ms + d->tags[i].min_interval_ms);
+            else if (slot->owed && !is_silent(&report->health[device]))
+                report_wake(report, now_ms + d->tags[i].poll_interval_ms);
             else if (report_silence_ms(&d->tags[i]) != 0 && slot->last_ms != 0)
                 report_wake(report, silence_due(slot, &d->tags[i], now_ms));
         }

@@ -12,6 +12,8 @@
 
 static struct value value_of_node(const cJSON *node, enum value_type type)
 {
+    if (node == NULL)
+        return (struct value){ VALUE_NONE, { 0 } };
     if (cJSON_IsBool(node) && type == VALUE_BOOL)
         return value_bool(cJSON_IsTrue(node));
     if (cJSON_IsNumber(node) && type == VALUE_INT &&
@@ -21,6 +23,14 @@ static struct value value_of_node(const cJSON *node, enum value_type type)
     if (cJSON_IsNumber(node) && type == VALUE_FLOAT)
         return value_float(node->valuedouble);
     return (struct value){ VALUE_NONE, { 0 } };
+}
+
+/* NULL also for what stands there and is no object: its members would have no names. */
+static const cJSON *object_in(const cJSON *object, const char *name)
+{
+    const cJSON *node = cJSON_GetObjectItemCaseSensitive(object, name);
+
+    return cJSON_IsObject(node) ? node : NULL;
 }
 
 static bool ack_matches(const struct acknowledgement *ack, const cJSON *node)
@@ -40,22 +50,22 @@ static bool slot_matches(const struct report *report, size_t device, size_t tag,
 {
     const struct config_tag *t = &report_device(report, device)->tags[tag];
     struct slot *slot = report_slot(report, device, tag);
-    const cJSON *held = node;
+    bool object = cJSON_IsObject(node);
+    const cJSON *held = slot->ack.present ? cJSON_GetObjectItemCaseSensitive(node, "value") : node;
     struct value now;
 
-    if (slot->ack.present != (bool)cJSON_IsObject(node) && (slot->ack.present || node != NULL))
+    slot->last = value_of_node(held, t->type);
+    slot->foreign = !slot->ack.present && (object || cJSON_IsArray(node));
+    slot->owed = slot->unsure = false;
+    if (slot->ack.present ? !object || !ack_matches(&slot->ack, node) : slot->foreign)
         return false;
-    if (slot->ack.present) {
-        if (!ack_matches(&slot->ack, node))
-            return false;
-        held = cJSON_GetObjectItemCaseSensitive(node, "value");
-    }
     if (slot->reason != NULL)
         return held == NULL;
-    slot->last = value_of_node(held, t->type);
     now = report_value(report, device, tag, now_ms, NULL);
+    if (now.type == VALUE_NONE) /* nothing fresh to say */
+        report_owe(report, device, tag);
     if (now.type == VALUE_NONE)
-        return true; /* nothing fresh to say */
+        return t->access != CONFIG_WRITE || slot->last.type == VALUE_NONE;
     return slot->last.type != VALUE_NONE && !value_moved(slot->last, now, t->deadband);
 }
 
@@ -75,6 +85,16 @@ static bool health_matches(const struct health *health, const cJSON *node)
            (text_is(node, "state", health->state) && text_is(node, "since", since) &&
             text_is(node, "error", report_text(health->error)) &&
             cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(node, "bad")));
+}
+
+/* Takes over whether the twin holds a count at all. */
+static bool refused_matches(struct report *report, const cJSON *health)
+{
+    const cJSON *node = cJSON_GetObjectItemCaseSensitive(health, "refused");
+    double count = (double)report_refused(report);
+
+    report->refused_shown = node != NULL;
+    return node == NULL ? count == 0 : cJSON_IsNumber(node) && node->valuedouble == count;
 }
 
 static bool bad_matches(const struct slot *slot, const cJSON *bad, const char *name)
@@ -113,7 +133,7 @@ static int strange_add(cJSON *into, const char *name, const char *key)
 /* Nulls what stands in the twin's health and is not ours: keys of it, and names in `bad`. */
 static int strange_health(const struct config_device *device, const cJSON *health, cJSON *into)
 {
-    const cJSON *bad = cJSON_GetObjectItemCaseSensitive(health, "bad");
+    const cJSON *bad = object_in(health, "bad");
     const cJSON *node;
     int rc = 0;
 
@@ -136,14 +156,38 @@ static int strange_health(const struct config_device *device, const cJSON *healt
     return rc;
 }
 
+/* Nulls for what stands in an acknowledgement and is not ours; says whether there was any. */
+static int strange_ack(const cJSON *ack, bool has_value, cJSON *into, bool *any)
+{
+    static const char *const keys[] = { "ac", "av", "ad", "value" };
+    size_t count = sizeof keys / sizeof keys[0] - !has_value;
+    const cJSON *node;
+    int rc = 0;
+
+    if (!cJSON_IsObject(ack))
+        return 0;
+    cJSON_ArrayForEach(node, ack)
+    {
+        bool mine = false;
+
+        for (size_t i = 0; i < count; i++)
+            mine |= strcmp(node->string, keys[i]) == 0;
+        if (mine)
+            continue;
+        *any = true;
+        rc = rc != 0 ? rc : strange_add(into, ack->string, node->string);
+    }
+    return rc;
+}
+
 /* Compares one device with its object in the twin; nulls for strange keys go into `into`. */
 static int ready_device(struct report *report, size_t device, const cJSON *object, cJSON *into,
                         uint64_t now_ms)
 {
     const struct config_device *d = report_device(report, device);
     const char *component = report->module->components ? d->name : "";
-    const cJSON *health = cJSON_GetObjectItemCaseSensitive(object, "health");
-    const cJSON *bad = cJSON_GetObjectItemCaseSensitive(health, "bad");
+    const cJSON *health = object_in(object, "health");
+    const cJSON *bad = object_in(health, "bad");
     const cJSON *node;
     int rc = 0;
 
@@ -152,21 +196,32 @@ static int ready_device(struct report *report, size_t device, const cJSON *objec
 
         node = cJSON_GetObjectItemCaseSensitive(object, d->tags[i].name);
         slot->dirty = d->tags[i].report == CONFIG_REPORT_NONE && !slot->ack.present
-                          ? false
+                          ? node != NULL
                           : !slot_matches(report, device, i, node, now_ms);
+        if (slot->ack.present)
+            rc = rc != 0 ? rc : strange_ack(node, true, into, &slot->dirty);
+        if (slot->last_ms == 0 && !slot->dirty && report_silence_ms(&d->tags[i]) != 0)
+            slot->last_ms = now_ms; /* max_silence counts from here */
         slot->flying = slot->bad_flying = false;
         slot->bad_dirty = !bad_matches(slot, bad, d->tags[i].name);
     }
     report->health[device].dirty = !health_matches(&report->health[device], health);
+    if (device == 0 && !refused_matches(report, health))
+        report->health[device].dirty = true;
     report->health[device].flying = false;
     cJSON_ArrayForEach(node, object)
     {
         const char *key = node->string;
+        struct refusal *refusal;
 
         if (key[0] == '$' || strcmp(key, "health") == 0 || strcmp(key, "__t") == 0 ||
-            config_find_tag(d, key) != SIZE_MAX || report_refusal(report, component, key) != NULL)
+            config_find_tag(d, key) != SIZE_MAX)
             continue;
-        rc = rc != 0 ? rc : strange_add(into, NULL, key);
+        refusal = report_refusal(report, component, key);
+        if (refusal != NULL)
+            rc = rc != 0 ? rc : strange_ack(node, false, into, &refusal->dirty);
+        else
+            rc = rc != 0 ? rc : strange_add(into, NULL, key);
     }
     return rc != 0 ? rc : strange_health(d, health, into);
 }
@@ -180,17 +235,20 @@ static int ready_components(struct report *report, const cJSON *reported, uint64
         const char *name = report_device(report, i)->name;
         cJSON *into = cJSON_CreateObject();
 
-        node = cJSON_GetObjectItemCaseSensitive(reported, name);
         if (into == NULL)
             return -ENOMEM;
-        if (ready_device(report, i, node, into, now_ms) != 0)
+        if (ready_device(report, i, object_in(reported, name), into, now_ms) != 0)
             rc = -ENOMEM;
         if (into->child == NULL || !cJSON_AddItemToObject(report->strange, name, into))
             cJSON_Delete(into);
     }
     cJSON_ArrayForEach(node, reported)
     {
-        bool known = node->string[0] == '$' || report_refusal(report, "", node->string) != NULL;
+        struct refusal *refusal = report_refusal(report, "", node->string);
+        bool known = node->string[0] == '$' || refusal != NULL;
+
+        if (refusal != NULL && strange_ack(node, false, report->strange, &refusal->dirty) != 0)
+            rc = -ENOMEM;
 
         for (size_t i = 0; i < report->module->device_count && !known; i++)
             known = strcmp(report_device(report, i)->name, node->string) == 0;
@@ -202,15 +260,12 @@ static int ready_components(struct report *report, const cJSON *reported, uint64
 
 static void ready_refusals(struct report *report, const cJSON *reported)
 {
-    struct refusal *next;
-
-    for (struct refusal *r = report->refusals; r != NULL; r = next) {
+    for (struct refusal *r = report->refusals; r != NULL; r = r->next) {
         const cJSON *object = r->component[0] == 0
                                   ? reported
                                   : cJSON_GetObjectItemCaseSensitive(reported, r->component);
         const cJSON *node = cJSON_GetObjectItemCaseSensitive(object, r->name);
 
-        next = r->next;
         r->flying = false;
         r->dirty = r->gone ? node != NULL : !cJSON_IsObject(node) || !ack_matches(&r->ack, node);
     }
@@ -226,6 +281,7 @@ int report_ready(struct report *report, const struct cJSON *reported, uint64_t n
     if (report->strange == NULL)
         return -ENOMEM;
     ready_refusals(report, reported);
+    report_drop_gone(report);
     if (report->module->components)
         rc = ready_components(report, reported, now_ms);
     else

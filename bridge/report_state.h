@@ -20,6 +20,9 @@ struct slot {
     uint64_t last_ms; /* when it was put; 0 = not since start */
     struct acknowledgement ack;
     const char *reason; /* why it is bad; NULL = it is not */
+    bool owed;          /* what was read last is not what the twin holds, but not fresh any more */
+    bool unsure;        /* a patch with `last` was lost: the twin may hold another value */
+    bool foreign;       /* the twin may hold an object where a plain value belongs */
     bool dirty, flying;
     bool bad_dirty, bad_flying; /* its entry in health.bad */
 };
@@ -37,6 +40,7 @@ struct health {
     char *state; /* owned; NULL until told */
     char *error; /* owned; NULL = "" */
     int64_t since_wall_ms;
+    bool named; /* desired names `health` itself, where no refusal can stand: it is only counted */
     bool dirty, flying;
 };
 
@@ -49,8 +53,10 @@ struct report {
     size_t *first;      /* of each device, its first slot; one more at the end */
     struct health *health;
     struct refusal *refusals;
-    size_t refusal_count, refused_more;
-    cJSON *strange; /* nulls for keys found in the twin that nobody owns; NULL = none */
+    size_t refusal_count;
+    size_t refused_more; /* over the limit */
+    bool refused_shown;  /* the twin may hold health.refused */
+    cJSON *strange;      /* nulls for keys found in the twin that nobody owns; NULL = none */
     bool strange_flying;
     uint64_t due_ms; /* earliest moment at which report_write may find something; 0 = never */
 };
@@ -71,8 +77,17 @@ bool report_fresh(const struct sample *sample, const struct config_tag *tag, uin
 struct value report_value(const struct report *report, size_t device, size_t tag, uint64_t now_ms,
                           int64_t *newest_wall_ms);
 
+/* There is nothing fresh to say: when the same value is read again nobody tells, so it is looked for. */
+void report_owe(const struct report *report, size_t device, size_t tag);
+
+/* Forgets the refusals whose null has arrived. */
+void report_drop_gone(struct report *report);
+
 struct refusal *report_refusal(const struct report *report, const char *component,
                                const char *name);
+
+/* How many refusals cannot be shown under their own name. */
+size_t report_refused(const struct report *report);
 
 /* An owned text, NULL standing for "". */
 static inline const char *report_text(const char *text)

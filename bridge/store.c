@@ -315,7 +315,6 @@ static void on_job_done(uv_work_t *job, int status)
     struct put *next;
 
     (void)status;
-    store->job_running = false;
     store->error = store->job_err;
     for (struct put *put = store->batch.first; put != NULL; put = next) {
         next = put->next;
@@ -324,6 +323,7 @@ static void on_job_done(uv_work_t *job, int status)
         free(put);
     }
     store->batch = (struct queue){ 0 };
+    store->job_running = false; /* not earlier: who was told may have put more */
     start_job(store);
     maybe_closed(store);
 }
@@ -358,7 +358,7 @@ static size_t text_size(const char *text)
 
 static int copy_record(struct put *put, const struct record *r)
 {
-    char *at = malloc(text_size(r->module) + text_size(r->device) + text_size(r->tag) +
+    char *at = malloc(1 + text_size(r->module) + text_size(r->device) + text_size(r->tag) +
                       text_size(r->desired) + text_size(r->detail) + text_size(r->value));
 
     if (at == NULL)
@@ -421,6 +421,7 @@ static void on_wake(uv_async_t *wake)
 {
     struct store *store = wake->data;
 
+    (void)store; /* a release build does not assert */
     assert(store->closing);
     if (!uv_is_closing((uv_handle_t *)wake))
         uv_close((uv_handle_t *)wake, on_wake_closed);

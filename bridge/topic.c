@@ -57,8 +57,8 @@ static bool read_number(const char *text, int64_t max, int64_t *out)
     if (length == 0 || length > 18 || strspn(text, "0123456789") != length ||
         (text[0] == '0' && length > 1))
         return false;
-    for (size_t i = 0; i < length; i++)
-        value = value * 10 + (text[i] - '0');
+    for (const char *digit = text; *digit != 0; digit++)
+        value = value * 10 + (*digit - '0');
     if (value > max)
         return false;
     *out = value;
@@ -186,6 +186,8 @@ int topic_parse(struct topic *out, const char *text, size_t length)
         rc = read_response(&topic, rest);
     else
         rc = read_properties(&topic, rest);
+    if (topic.kind == TOPIC_DESIRED)
+        topic.rid[0] = 0; /* means nothing there */
     if (rc == 0)
         *out = topic;
     return rc;

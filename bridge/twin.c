@@ -213,6 +213,8 @@ void twin_strip(cJSON *object)
     }
 }
 
+static int merge(cJSON *target, const cJSON *patch, bool keep_dollar);
+
 /* The value of one patched member. An object merges into an empty one where no object was, because it
  * may hold nulls that are not to be kept. */
 static int merge_member(cJSON *target, const cJSON *item)
@@ -232,21 +234,26 @@ static int merge_member(cJSON *target, const cJSON *item)
             return rc;
         old = cJSON_GetObjectItemCaseSensitive(target, item->string);
     }
-    return twin_merge(old, item);
+    return merge(old, item, true);
 }
 
-int twin_merge(cJSON *target, const cJSON *patch)
+static int merge(cJSON *target, const cJSON *patch, bool keep_dollar)
 {
     const cJSON *item;
     int rc = 0;
 
     cJSON_ArrayForEach(item, patch)
     {
-        if (item->string[0] == '$')
+        if (item->string[0] == '$' && !keep_dollar)
             continue;
         rc = merge_member(target, item);
         if (rc != 0)
             break;
     }
     return rc;
+}
+
+int twin_merge(cJSON *target, const cJSON *patch)
+{
+    return merge(target, patch, false);
 }

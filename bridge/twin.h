@@ -32,5 +32,5 @@ int twin_set_version(struct cJSON *section, int64_t version);
 void twin_strip(struct cJSON *object);
 
 /* RFC 7396: null removes, an object merges, anything else replaces. Members of the patch itself whose
- * name starts with '$' are left out. 0; -ENOMEM: `target` is then half merged. */
+ * name starts with '$' are left out (not inside its values, as twin_strip). 0; -ENOMEM: `target` is then half merged. */
 int twin_merge(struct cJSON *target, const struct cJSON *patch);

@@ -37,12 +37,23 @@ static const char *document_state_error(const void *data)
     return bridge->store == NULL ? bridge->store_error.msg : store_error(bridge->store);
 }
 
+/* One that is disabled, or has nothing to do, is never tried. */
+static bool waits_for_first_try(const struct line *line)
+{
+    struct adapter_connection_status status;
+
+    if (line->adapter == NULL || line->tried)
+        return false;
+    line->adapter->ops->status(line->adapter, &status);
+    return status.state != CONNECTION_CLOSED;
+}
+
 static bool is_ready(void *data, struct err *why)
 {
     const struct bridge *bridge = data;
 
     for (size_t i = 0; i < bridge->config->connection_count; i++) {
-        if (bridge->lines[i].adapter != NULL && !bridge->lines[i].tried) {
+        if (waits_for_first_try(&bridge->lines[i])) {
             err_set(why, "connection %s was not tried yet", bridge->config->connections[i].name);
             return false;
         }
@@ -78,6 +89,7 @@ struct status_source watch_source(struct bridge *bridge)
     bridge->document = (struct document_source){
         .config = bridge->config,
         .started_wall_ms = bridge->started_wall_ms,
+        .started_ms = bridge->started_ms,
         .data = bridge,
         .connection = document_connection,
         .device = document_device,

@@ -54,7 +54,7 @@ library 'uv\.h' 'adapters/modbus/(tcp|modbus)\.c|bridge/(store|bridge|node)\.c|b
 library 'sqlite3\.h' 'bridge/store\.c|tests/.*'
 library 'openssl/' 'bridge/(sas|trust)\.c|tests/.*'
 library 'curl/' 'bridge/service/.*'
-library 'modbus' 'tests/sim/modbussim/.*'
+library 'modbus' 'tests/sim/modbussim/.*|tests/bench/libmodbus\.c'
 library 'cjson/' '(config|bridge|adapters/modbus|tests)/.*'
 
 # Twins are case-sensitive; numbers are printed by config/value.c; the locale stays the C one.

@@ -126,15 +126,20 @@ static int print_json(const struct config_errors *errors)
     return 0;
 }
 
+int cli_load_code(int rc, const char *file)
+{
+    if (rc == -EINVAL)
+        return access(file, R_OK) != 0 ? EX_NOINPUT : EX_CONFIG;
+    return rc == 0 ? EX_OK : EX_SOFTWARE;
+}
+
 static int check(const struct options *options, struct config_errors *errors)
 {
     struct config *config = NULL;
     int rc = config_load(&config, options->file, adapters_config, errors);
-    int code = EX_OK;
+    int code = cli_load_code(rc, options->file);
 
-    if (rc == -EINVAL)
-        code = access(options->file, R_OK) != 0 ? EX_NOINPUT : EX_CONFIG;
-    else if (rc == 0 && options->strict && config_warnings_count(errors) > 0)
+    if (rc == 0 && options->strict && config_warnings_count(errors) > 0)
         code = EX_CONFIG;
     if (rc != -ENOMEM && options->json)
         rc = print_json(errors);

@@ -9,5 +9,8 @@ struct cli_verb {
     int (*run)(int argc, char **argv); /* argv[0] is the verb; the exit code */
 };
 
+/* The exit code of a config_load of `file` that returned `rc`. */
+int cli_load_code(int rc, const char *file);
+
 int cli_run(int argc, char **argv);
 int cli_check(int argc, char **argv);

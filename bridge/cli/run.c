@@ -1,5 +1,6 @@
 /* twinbridge run FILE: the daemon. Checks the mapping file as `check` does, then runs until SIGTERM or
- * SIGINT. Exit: 0 stopped, 75 an address is taken, 78 the mapping file is wrong, 70 anything else. */
+ * SIGINT. Exit: 0 stopped, 64 usage, 66 the mapping file cannot be read, 75 an address is taken, 78 the
+ * mapping file is wrong, 70 anything else. */
 #include "adapters/adapter.h"
 #include "bridge/bridge.h"
 #include "bridge/cli/cli.h"
@@ -110,36 +111,57 @@ static int run_config(const struct config *config)
     return code;
 }
 
-int cli_run(int argc, char **argv)
+static int wrong_usage(const char *what, const char *which)
+{
+    fprintf(stderr, "twinbridge run: %s%s; see twinbridge run --help\n", what, which);
+    return EX_USAGE;
+}
+
+/* 0 to go on, -1 when `*code` is the answer already. */
+static int read_options(int argc, char **argv, enum log_level *level, int *code)
 {
     static const struct option options[] = { { "help", no_argument, NULL, 'h' },
                                              { "log-level", required_argument, NULL, 'l' },
                                              { NULL, 0, NULL, 0 } };
+    int option;
+
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+        if (option == 'l' && log_parse_level(optarg, level))
+            continue;
+        *code = EX_OK;
+        if (option == 'h')
+            fputs(help, stdout);
+        else if (option == 'l')
+            *code = wrong_usage("--log-level is error, warn, info or debug, not ", optarg);
+        else if (option == ':')
+            *code = wrong_usage("--log-level wants a level", "");
+        else
+            *code = wrong_usage("there is no option ", argv[optind - 1]);
+        return -1;
+    }
+    if (argc - optind != 1) {
+        *code = wrong_usage(argc == optind ? "name a mapping file" : "one mapping file at a time",
+                            "");
+        return -1;
+    }
+    return 0;
+}
+
+int cli_run(int argc, char **argv)
+{
     struct config_errors *errors;
     struct config *config = NULL;
     enum log_level level = LEVEL_INFO;
-    int option;
     int code;
 
-    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-        if (option == 'h') {
-            fputs(help, stdout);
-            return EX_OK;
-        }
-        if (option != 'l' || !log_parse_level(optarg, &level)) {
-            fputs(help, stderr);
-            return EX_USAGE;
-        }
-    }
-    if (argc - optind != 1) {
-        fputs(help, stderr);
-        return EX_USAGE;
-    }
+    if (read_options(argc, argv, &level, &code) < 0)
+        return code;
     log_set_level(level);
     errors = config_errors_new();
     if (errors == NULL)
         return EX_SOFTWARE;
-    code = config_load(&config, argv[optind], adapters_config, errors) == 0 ? EX_OK : EX_CONFIG;
+    code = cli_load_code(config_load(&config, argv[optind], adapters_config, errors), argv[optind]);
     config_errors_print(errors, stderr);
     config_errors_free(errors);
     if (code == EX_OK)

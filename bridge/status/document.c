@@ -75,7 +75,7 @@ static void write_head(struct writer *w)
     text(w->out, "{", "name", s->config->name);
     text(w->out, ",", "version", TWINBRIDGE_VERSION);
     stamp(w->out, "started", s->started_wall_ms);
-    count(w->out, ",", "uptime_s", (uint64_t)(w->now->wall_ms - s->started_wall_ms) / 1000);
+    count(w->out, ",", "uptime_s", (w->now->now_ms - s->started_ms) / 1000);
     buf_printf(w->out, ",\"ready\":%s", w->now->ready ? "true" : "false");
     text(w->out, ",", "state_error", s->state_error(s->data));
 }

@@ -13,6 +13,7 @@
 struct document_source {
     const struct config *config;
     int64_t started_wall_ms;
+    uint64_t started_ms; /* monotonic: the wall clock may be set meanwhile */
     const void *data;
     void (*connection)(const void *data, size_t connection, struct adapter_connection_status *out);
     void (*device)(const void *data, size_t device, struct adapter_device_status *out);

@@ -1,7 +1,12 @@
 unit_test(report bridge_core)
 unit_test(desired bridge_core)
 unit_test(store bridge)
-unit_test(module bridge_core)
+unit_test(said bridge_core)
+# The module's tests share a fake hub, device and store.
+foreach(name module module_again module_ready module_random)
+    unit_test(${name} bridge_core)
+    target_sources(test_${name} PRIVATE module_fixture.c)
+endforeach()
 unit_test(document bridge_core)
 # The way to the hub. The session's tests share a fake clock, link and hub.
 unit_test(mqtt bridge_core)

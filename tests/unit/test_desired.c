@@ -17,6 +17,8 @@ struct fixture {
     struct desired_input input;
     struct desired_record records[2][TAG_COUNT]; /* `desired` NULL = none */
     struct desired_unknown unknown[2];
+    const struct desired_unknown *first_unknown;
+    size_t ordered;     /* the tag with an order under way, plus 1; 0 = none */
     char decided[2000]; /* one word per decision, in order */
 };
 
@@ -28,6 +30,20 @@ static const struct desired_record *record(const void *data, size_t device, size
     return r->desired == NULL ? NULL : r;
 }
 
+static bool ordered(const void *data, size_t device, size_t tag)
+{
+    const struct fixture *f = data;
+
+    return device == 0 && f->ordered == tag + 1;
+}
+
+static const struct desired_unknown *first_unknown(const void *data)
+{
+    const struct fixture *f = data;
+
+    return f->first_unknown;
+}
+
 static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
@@ -37,6 +53,8 @@ static int setup(void **state)
                                        .module = BOILER,
                                        .recorded_version = 3,
                                        .record = record,
+                                       .ordered = ordered,
+                                       .unknown = first_unknown,
                                        .data = f };
     *state = f;
     return 0;
@@ -263,9 +281,9 @@ static void desired_document_refused_before_is_checked_once(void **state)
     };
     f->unknown[1] =
         (struct desired_unknown){ NULL, 2, component, gone, { 3, text_x, 404, detail_none } };
-    f->input.unknown = f->unknown;
+    f->first_unknown = f->unknown;
 
-    expect_document(f, "{\"setpiont\":1,\"$version\":5}", "{}", "setpiont keep | gone clear");
+    expect_document(f, "{\"setpiont\":1,\"$version\":5}", "{}", "gone clear | setpiont keep");
     expect_document(f, "{\"setpiont\":2,\"gone\":1,\"$version\":5}", "{}",
                     "setpiont 404 no such tag av 5 | gone keep");
 }
@@ -282,7 +300,66 @@ static void desired_patch_components(void **state)
         "left.setpoint order 20 av 7 | right.x 404 no such tag av 7 | "
         "middle 404 no such device av 7");
     expect_patch(f, "{\"left\":null}", "left.pump clear");
-    expect_patch(f, "{\"left\":5}", "");
+    expect_patch(f, "{\"left\":5}", "left.pump clear");
+}
+
+static void desired_document_without_an_ordered_property_clears_it(void **state)
+{
+    struct fixture *f = *state;
+
+    f->ordered = SETPOINT + 1;
+    expect_document(f, "{\"$version\":5}", "{}", "setpoint clear");
+    f->input.module = PLANT;
+    expect_patch(f, "{\"left\":null}", "left.setpoint clear");
+}
+
+static void desired_document_with_a_lost_store_never_repeats_a_write_once(void **state)
+{
+    static const struct {
+        const char *ack, *want;
+    } cases[] = {
+        { "null", "start 203 state lost, not sent av 9" },
+        { "{\"value\":false,\"ac\":203,\"av\":0,\"ad\":\"own\"}", "start order true av 9" },
+        { "{\"value\":false,\"ac\":200,\"av\":4,\"ad\":\"\"}", "start order true av 9" },
+        { "{\"value\":true,\"ac\":200,\"av\":4,\"ad\":\"\"}", "start 200  av 4" },
+        { "{\"value\":false,\"ac\":203,\"av\":4,\"ad\":\"changed\"}", "start 203 changed av 4" },
+        { "{\"value\":false,\"ac\":500,\"av\":4,\"ad\":\"x\"}", "start 500 x av 4" },
+        { "{\"value\":false,\"ac\":504,\"av\":4,\"ad\":\"x\"}", "start 504 x av 4" },
+        { "{\"value\":false,\"ac\":202,\"av\":9,\"ad\":\"being written\"}",
+          "start 504 interrupted, outcome unknown av 9" },
+        { "{\"value\":false,\"ac\":1e300,\"av\":4,\"ad\":\"\"}",
+          "start 203 state lost, not sent av 9" },
+        { "{\"value\":false,\"ac\":200,\"av\":-1e300,\"ad\":\"\"}",
+          "start 203 state lost, not sent av 9" },
+    };
+    struct fixture *f = *state;
+
+    f->input.recorded_version = -1;
+    f->input.first = true;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char reported[200];
+
+        snprintf(reported, sizeof reported, "{\"start\":%s}", cases[i].ack);
+        expect_document(f, "{\"start\":true,\"$version\":9}", reported, cases[i].want);
+    }
+}
+
+static void desired_patch_component_taken_away_clears_its_refusals_too(void **state)
+{
+    struct fixture *f = *state;
+    char setpiont[] = "setpiont", left[] = "left", right[] = "right";
+
+    f->input.module = PLANT;
+    f->unknown[0] = (struct desired_unknown){
+        &f->unknown[1], 1, left, setpiont, { 3, text_x, 404, detail_none }
+    };
+    f->unknown[1] =
+        (struct desired_unknown){ NULL, 2, right, setpiont, { 3, text_x, 404, detail_none } };
+    f->first_unknown = f->unknown;
+
+    expect_patch(f, "{\"left\":null}", "left.setpiont clear");
+    expect_patch(f, "{\"left\":[]}", "left.setpiont clear");
+    expect_patch(f, "{\"left\":{}}", "");
 }
 
 static void desired_text_keeps_numbers_exact(void **state)
@@ -312,6 +389,8 @@ int main(void)
         TEST(desired_patch_writes_forbidden_refuses_all),
         TEST(desired_document_equal_is_kept_different_is_read_first),
         TEST(desired_document_without_a_recorded_property_clears_it),
+        TEST(desired_document_without_an_ordered_property_clears_it),
+        TEST(desired_document_with_a_lost_store_never_repeats_a_write_once),
         TEST(desired_document_lower_version_reads_again),
         TEST(desired_document_interrupted_write_once_is_not_sent_again),
         TEST(desired_document_store_lost_write_once_asks_the_twin),
@@ -319,6 +398,7 @@ int main(void)
         TEST(desired_document_on_start_apply_and_skip_count_once),
         TEST(desired_document_refused_before_is_checked_once),
         TEST(desired_patch_components),
+        TEST(desired_patch_component_taken_away_clears_its_refusals_too),
         TEST(desired_text_keeps_numbers_exact),
     };
 

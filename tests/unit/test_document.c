@@ -88,7 +88,7 @@ static int setup(void **state)
     f->twin.config.connection_count = 1;
     f->state = DEVICE_ONLINE;
     f->session_error = f->twin_error = "";
-    f->source = (struct document_source){ &f->twin.config, 1000000, f,      connection,
+    f->source = (struct document_source){ &f->twin.config, 1000000, 0,      f,          connection,
                                           device,          module,  latest, state_error };
     *state = f;
     return 0;

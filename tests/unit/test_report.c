@@ -257,6 +257,33 @@ static void report_refuse_over_the_limit_is_counted(void **state)
     report_write(f->report, 1010, &f->patch);
 
     assert_non_null(strstr(buf_text(&f->patch), "\"refused\":3"));
+    report_accepted(f->report);
+    report_recount(f->report); /* the next document names one of them only */
+    report_refuse(f->report, "", "x51", &ack, 2000);
+    report_write(f->report, 2010, &f->patch);
+    assert_non_null(strstr(buf_text(&f->patch), "\"refused\":1"));
+}
+
+static void report_refuse_health_is_counted_and_leaves_health_alone(void **state)
+{
+    struct fixture *f = *state;
+    struct report_ack ack = { 404, 5, "no such tag" };
+    static const char without[] =
+        "{\"health\":{\"state\":\"online\",\"since\":\"1970-01-01T00:00:01.000Z\",\"error\":\"\","
+        "\"refused\":null,\"bad\":{}}}";
+
+    report_health(f->report, 0, "online", 1000, "", 1000);
+    report_refuse(f->report, "", "health", &ack, 1000);
+    report_refuse(f->report, "", "health", &ack, 1000); /* named again, but still one name */
+
+    expect_patch(f, 1010,
+                 "{\"health\":{\"state\":\"online\",\"since\":\"1970-01-01T00:00:01.000Z\","
+                 "\"error\":\"\",\"refused\":1,\"bad\":{}}}");
+    report_accepted(f->report);
+    report_forget(f->report, "", "health", 2000);
+    expect_patch(f, 2000, without);
+    report_lost(f->report, 2000);
+    expect_patch(f, 3000, without);
 }
 
 static void report_health_carries_state_since_and_error(void **state)
@@ -421,6 +448,7 @@ int main(void)
         FLAT(report_written_shows_until_a_later_sample),
         FLAT(report_refuse_unknown_name_and_forget),
         FLAT(report_refuse_over_the_limit_is_counted),
+        FLAT(report_refuse_health_is_counted_and_leaves_health_alone),
         FLAT(report_health_carries_state_since_and_error),
         FLAT(report_ready_sends_only_the_difference),
         FLAT(report_ready_nulls_what_nobody_owns),

@@ -117,6 +117,38 @@ static const char *rows(struct fixture *f)
     return f->rows;
 }
 
+/* As a module does: an answer that is stored brings the next order. */
+static void on_committed_put_more(void *owner, uintptr_t token, int rc)
+{
+    struct fixture *f = owner;
+    struct record record = { .module = "m",
+                             .device = "d",
+                             .tag = "more",
+                             .version = (int64_t)token,
+                             .desired = "1",
+                             .detail = "",
+                             .value = "" };
+
+    f->tokens[f->token_count++] = token;
+    f->last_rc = rc;
+    if (token < 3)
+        f->last_rc = store_put(f->store, &record, on_committed_put_more, f, token + 1);
+}
+
+static void store_put_from_inside_committed_is_committed_too(void **state)
+{
+    struct fixture *f = *state;
+
+    open_store(f);
+    on_committed_put_more(f, 0, 0);
+    while (f->token_count < 4 && uv_run(&f->loop, UV_RUN_ONCE) != 0)
+        continue;
+    close_store(f);
+
+    assert_int_equal(f->token_count, 4);
+    assert_int_equal(f->last_rc, 0);
+}
+
 static void store_put_is_there_after_open_again(void **state)
 {
     struct fixture *f = *state;
@@ -217,6 +249,7 @@ static void store_put_while_locked_says_so_and_goes_on_by_itself(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(store_put_from_inside_committed_is_committed_too),
         TEST(store_put_is_there_after_open_again),
         TEST(store_open_folder_and_file_are_private),
         TEST(store_open_damaged_file_is_set_aside),

@@ -105,6 +105,18 @@ static void parse_of_other_topics_is_not_ours(void **state)
     }
 }
 
+static void parse_of_a_desired_topic_with_a_request_id_gives_none(void **state)
+{
+    static const char text[] = "$iothub/twin/PATCH/properties/desired/?$rid=7&$version=3";
+    struct topic topic;
+
+    (void)state;
+    assert_int_equal(parse(&topic, text, strlen(text)), 0);
+    assert_int_equal(topic.kind, TOPIC_DESIRED);
+    assert_int_equal(topic.version, 3);
+    assert_string_equal(topic.rid, "");
+}
+
 static void parse_of_a_malformed_topic_is_refused(void **state)
 {
     static const struct {
@@ -234,6 +246,7 @@ int main(void)
         cmocka_unit_test(parse_of_a_response_gives_status_rid_and_version),
         cmocka_unit_test(parse_of_a_desired_patch_gives_the_version),
         cmocka_unit_test(parse_of_other_topics_is_not_ours),
+        cmocka_unit_test(parse_of_a_desired_topic_with_a_request_id_gives_none),
         cmocka_unit_test(parse_of_a_malformed_topic_is_refused),
         cmocka_unit_test(parse_over_the_limits_is_refused),
         cmocka_unit_test(parse_of_a_topic_cut_at_every_byte_never_gives_a_wrong_value),

@@ -276,6 +276,7 @@ static void twin_merge_does_as_rfc_7396_says(void **state)
         { "{\"a\":5}", "{\"a\":{\"b\":1,\"c\":null}}", "{\"a\":{\"b\":1}}" },
         { "{\"a\":1}", "{\"A\":2}", "{\"a\":1,\"A\":2}" },
         { "{\"$version\":3}", "{\"a\":1,\"$version\":4}", "{\"$version\":3,\"a\":1}" },
+        { "{\"a\":{}}", "{\"a\":{\"$b\":1}}", "{\"a\":{\"$b\":1}}" }, /* as a patch alone has it */
     };
 
     (void)state;
