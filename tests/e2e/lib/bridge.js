@@ -3,7 +3,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 
-import { Program, folder, run } from './program.js';
+import { Program, binaries, folder, run } from './program.js';
 import { until } from './until.js';
 
 class Bridge {
@@ -15,9 +15,13 @@ class Bridge {
     this.file = file;
   }
 
-  /** Starts it on the mapping; resolves when its status page listens, not when its modules are ready. */
-  async start({ env, args = [] } = {}) {
-    this.program = new Program(this.#t, 'twinbridge', ['run', ...args, this.file], { env });
+  /**
+   * Starts it on the mapping; resolves when its status page listens, not when its modules are ready.
+   * `within` is a command that becomes the bridge: it is given the bridge's command line behind its own.
+   */
+  async start({ env, args = [], within = [] } = {}) {
+    const [command, ...rest] = [...within, path.join(binaries, 'twinbridge'), 'run', ...args, this.file];
+    this.program = new Program(this.#t, command, rest, { env, name: 'twinbridge' });
     this.url = (await this.program.line(/status page at (http:\/\/[^/\s]+)\//))[1];
     return this;
   }

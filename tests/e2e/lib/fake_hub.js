@@ -29,18 +29,29 @@ function unframe(bytes) {
   }
 }
 
+/** A WebSocket frame around these bytes; `first` is its first byte (0x82 = a whole binary message). */
+export function frame(bytes, first = 0x82) {
+  const { length } = bytes;
+  const head = length < 126 ? [length] : length < 65536 ? [126, length >> 8, length & 0xff] :
+    [127, 0, 0, 0, 0, length >>> 24, (length >> 16) & 0xff, (length >> 8) & 0xff, length & 0xff];
+  return Buffer.from([first, ...head, ...bytes]);
+}
+
 /**
- * Starts it. `answer(name, packet)` gives the MQTT packet (a list of bytes, shorter than 126) that answers
- * one of the client, or nothing. Upgrades are answered unless `upgrade` is false. `heard` has the names of
- * the client's packets; `credentials(module)` makes a folder with a credential that fits.
+ * Starts it. `answer(name, packet)` gives the MQTT packet (a list of bytes) that answers one of the client,
+ * or nothing. Upgrades are answered unless `upgrade` is false. `heard` has the names of the client's
+ * packets; `credentials(module)` makes a folder with a credential that fits; `write(bytes)` puts bytes as
+ * they are into the connection that came last.
  */
 export async function fakeHub(t, answer, { upgrade = true } = {}) {
   const heard = [];
+  let last;
   const web = await fakeHttps(t, (request, response) => response.writeHead(404).end());
   web.server.on('upgrade', (request, socket) => {
     heard.push('upgrade');
     cleanup(t, () => socket.destroy()); // no connection of the HTTP server's any more
     socket.on('error', () => {});
+    last = socket;
     if (!upgrade) return;
     const accept = crypto.createHash('sha1').update(request.headers['sec-websocket-key'] + MAGIC).digest('base64');
     socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
@@ -53,7 +64,7 @@ export async function fakeHub(t, answer, { upgrade = true } = {}) {
         const name = NAMES[payload[0] >> 4] ?? `packet ${payload[0] >> 4}`;
         heard.push(name);
         const packet = answer(name, payload);
-        if (packet) socket.write(Buffer.from([0x82, packet.length, ...packet]));
+        if (packet) socket.write(frame(packet));
       }
     });
   });
@@ -62,6 +73,9 @@ export async function fakeHub(t, answer, { upgrade = true } = {}) {
     port: web.port,
     caFile: web.caFile,
     heard,
+    write: (bytes) => last.write(bytes),
+    /** Hangs up. */
+    drop: () => last.destroy(),
     credentials(module) {
       const dir = folder(t);
       fs.writeFileSync(path.join(dir, module), `HostName=localhost;DeviceId=gateway-01;ModuleId=${module};` +

@@ -5,6 +5,7 @@ import fs from 'node:fs';
 import https from 'node:https';
 import path from 'node:path';
 
+import { control } from './lines.js';
 import { Program, folder } from './program.js';
 
 /** A shared access signature for `resource` that ends in `lifetime` seconds. */
@@ -27,6 +28,7 @@ export function parts(connectionString) {
 class Hub {
   #t;
   #args;
+  #lines;
 
   constructor(t, dir, args) {
     this.#t = t;
@@ -47,7 +49,22 @@ class Hub {
     this.policies = {};
     for (const [, name, text] of this.program.stdout.matchAll(/^policy (\S+) (.*)$/gm))
       this.policies[name] = text;
+    this.#lines = undefined;
     return this;
+  }
+
+  /** One line to the control address ("gateway-01/boiler-7 refuse 5"); gives what stands behind "ok". */
+  async fault(line) {
+    this.#lines ??= control(this.#t, Number(this.program.stdout.match(/^control .*:(\d+)$/m)[1]));
+    const answer = await (await this.#lines).ask(line);
+    if (!answer.startsWith('ok')) throw new Error(`${line}: ${answer}`);
+    return answer.slice(3);
+  }
+
+  /** What the hub has counted of an identity, "device/module" or "*": { connects, gets, patches, ... }. */
+  async seen(identity) {
+    const counts = (await this.fault(`${identity} status`)).split(' ').map((pair) => pair.split('='));
+    return Object.fromEntries(counts.map(([name, count]) => [name, Number(count)]));
   }
 
   stop(options) {
@@ -150,7 +167,10 @@ class Hub {
   }
 }
 
-/** Starts a hub. Its state outlives stop() and kill(); start() brings it back at the same port. */
-export async function hub(t, { args = [] } = {}) {
-  return await new Hub(t, folder(t), args).start();
+/**
+ * Starts a hub. Its state outlives stop() and kill(); start() brings it back at the same port. With `faults`
+ * it can be asked for them: fault() and seen().
+ */
+export async function hub(t, { args = [], faults = false } = {}) {
+  return await new Hub(t, folder(t), faults ? [...args, '--control', '127.0.0.1:0'] : args).start();
 }

@@ -5,7 +5,7 @@ export { bridge } from './bridge.js';
 export { certificate } from './certificate.js';
 export { devices, pymodbus } from './devices.js';
 export { hub, parts, token } from './hub.js';
-export { fakeHub } from './fake_hub.js';
+export { fakeHub, frame } from './fake_hub.js';
 export { fakeHttps } from './fake_https.js';
 export { modbusClient } from './modbus_client.js';
 export { boilers, plant } from './plant.js';
