@@ -86,7 +86,8 @@ struct adapter_device_status {
 
 enum write_outcome {
     WRITE_DONE, /* accepted, and read back equal; or not verified by wish (sample.quality NONE) */
-    WRITE_DIFFERS, /* accepted, but reads back otherwise: `readback` */
+    WRITE_DIFFERS, /* accepted, but reads back otherwise: `readback`; or, when it cannot be read back, the
+                      device says that it took something else: `detail`, sample.quality NONE */
     WRITE_REFUSED, /* the device answered with an exception: `detail` names it */
     WRITE_NO_ANSWER, /* sent at least once, never answered, or never read back: the outcome is unknown */
     WRITE_NOT_SENT, /* not one byte went out (no connection, the device is offline or disabled, or the
@@ -114,6 +115,7 @@ struct adapter_events {
     void (*write_done)(void *owner, size_t device, size_t tag, const struct write_result *result);
 
     void (*connection_state)(void *owner, size_t connection, enum connection_state state);
+    /* Another state, or the same with another reason (adapter_device_status.error). */
     void (*device_state)(void *owner, size_t device, enum device_state state);
 };
 

@@ -13,8 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Whole numbers up to here are all doubles of their own and are printed without an exponent. */
+/* Whole numbers up to here are all doubles of their own. */
 static const double WHOLE_MAX = 9007199254740992.0; /* 2^53 */
+
+/* The integers of a twin. A larger number needs an exponent: without one the hub takes it for an integer
+ * and refuses the whole patch. */
+static const double INTEGER_MIN = -4503599627370496.0; /* -2^52 */
+static const double INTEGER_MAX = 4503599627370495.0;  /* 2^52 - 1 */
 
 struct value value_bool(bool boolean)
 {
@@ -93,12 +98,22 @@ static size_t plain_point(char *text)
     return length;
 }
 
+/* The shortest text with an exponent. */
+static void print_exponent(double number, char out[VALUE_TEXT_MAX])
+{
+    for (int decimals = 0; decimals < 17; decimals++) {
+        snprintf(out, VALUE_TEXT_MAX, "%.*e", decimals, number);
+        if (strtod(out, NULL) == number)
+            break;
+    }
+}
+
 size_t value_print_number(double number, char out[VALUE_TEXT_MAX])
 {
     assert(isfinite(number));
     if (number == 0) /* no "-0" */
         return (size_t)snprintf(out, VALUE_TEXT_MAX, "0");
-    if (fabs(number) <= WHOLE_MAX && number == trunc(number))
+    if (number >= INTEGER_MIN && number <= INTEGER_MAX && number == trunc(number))
         return (size_t)snprintf(out, VALUE_TEXT_MAX, "%.0f", number);
     /* Up to 15 digits survive a double, so 15 show the shortest; a subnormal has fewer. */
     for (int digits = isnormal(number) ? 15 : 1; digits <= 17; digits++) {
@@ -106,6 +121,8 @@ size_t value_print_number(double number, char out[VALUE_TEXT_MAX])
         if (strtod(out, NULL) == number)
             break;
     }
+    if (number == trunc(number) && strchr(out, 'e') == NULL)
+        print_exponent(number, out);
     return plain_point(out);
 }
 

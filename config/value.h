@@ -44,7 +44,8 @@ bool value_moved(struct value last, struct value now, double deadband);
  * VALUE_NONE: "null"); returns its length. */
 size_t value_print(struct value value, char out[VALUE_TEXT_MAX]);
 
-/* Writes a finite double the same way; returns the length. */
+/* Writes a finite double the same way; returns the length. What is no integer of a twin (-2^52 to
+ * 2^52 - 1, iot-hub.md section 4.5) has a point or an exponent, so that the hub takes it for a double. */
 size_t value_print_number(double number, char out[VALUE_TEXT_MAX]);
 
 /* The decimal value that a float32 means: the double whose shortest text is that of the float. */

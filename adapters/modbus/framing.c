@@ -29,20 +29,20 @@ void framing_reader_init(struct framing_reader *reader)
     reader->reason = NULL;
 }
 
-/* How many bytes the frame needs as far as it can be told; 0 when the bytes are no header. */
-static size_t needed(struct framing_reader *reader)
+/* How many bytes the frame needs as far as the first `have` of them tell; 0 when they are no header. */
+static size_t needed(struct framing_reader *reader, const uint8_t *bytes, size_t have)
 {
     unsigned length;
 
-    if (reader->length < LENGTH_AT)
+    if (have < LENGTH_AT)
         return LENGTH_AT;
-    if (get_word(reader->bytes + PROTOCOL_AT) != 0) {
+    if (get_word(bytes + PROTOCOL_AT) != 0) {
         reader->reason = "not Modbus/TCP: the protocol id is not 0";
         return 0;
     }
-    if (reader->length < UNIT_AT)
+    if (have < UNIT_AT)
         return UNIT_AT;
-    length = get_word(reader->bytes + LENGTH_AT);
+    length = get_word(bytes + LENGTH_AT);
     if (length < LENGTH_LEAST || length > LENGTH_MOST) {
         reader->reason = "not Modbus/TCP: the length field is not 2 to 254";
         return 0;
@@ -63,29 +63,51 @@ static void take(struct framing_reader *reader, size_t upto, const uint8_t **byt
     *length -= n;
 }
 
-int framing_next(struct framing_reader *reader, const uint8_t **bytes, size_t *length,
-                 struct framing_frame *out)
+/* Gathers one frame in the reader. Its length, 0 when the bytes are no header, -EAGAIN. */
+static int gather(struct framing_reader *reader, const uint8_t **bytes, size_t *length)
 {
-    size_t upto;
-
-    if (reader->reason != NULL)
-        return -EBADMSG;
     for (;;) {
-        upto = needed(reader);
-        if (upto == 0)
-            return -EBADMSG;
-        if (reader->length == upto)
-            break; /* nothing more to ask for: the frame is whole */
+        size_t upto = needed(reader, reader->bytes, reader->length);
+
+        if (upto == 0 || reader->length == upto)
+            return (int)upto; /* nothing more to ask for: the frame is whole */
         take(reader, upto, bytes, length);
         if (reader->length < upto)
             return -EAGAIN;
     }
-    *out = (struct framing_frame){
-        .transaction = (uint16_t)get_word(reader->bytes),
-        .unit_id = reader->bytes[UNIT_AT],
-        .pdu = reader->bytes + FRAMING_HEADER,
-        .length = upto - FRAMING_HEADER,
+}
+
+static struct framing_frame frame_at(const uint8_t *bytes, size_t length)
+{
+    return (struct framing_frame){
+        .transaction = (uint16_t)get_word(bytes),
+        .unit_id = bytes[UNIT_AT],
+        .pdu = bytes + FRAMING_HEADER,
+        .length = length - FRAMING_HEADER,
     };
+}
+
+int framing_next(struct framing_reader *reader, const uint8_t **bytes, size_t *length,
+                 struct framing_frame *out)
+{
+    size_t whole;
+    int rc;
+
+    if (reader->reason != NULL)
+        return -EBADMSG;
+    if (reader->length == 0 && *length > FRAMING_HEADER) { /* nearly always it comes whole */
+        whole = needed(reader, *bytes, *length);
+        if (whole > 0 && whole <= *length) {
+            *out = frame_at(*bytes, whole);
+            *bytes += whole;
+            *length -= whole;
+            return 0;
+        }
+    }
+    rc = gather(reader, bytes, length);
+    if (rc <= 0)
+        return rc == 0 ? -EBADMSG : rc;
+    *out = frame_at(reader->bytes, (size_t)rc);
     reader->length = 0; /* the bytes stay where they are until the next call */
     return 0;
 }

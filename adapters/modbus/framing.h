@@ -16,7 +16,8 @@ enum {
 struct framing_frame {
     uint16_t transaction;
     uint8_t unit_id;
-    const uint8_t *pdu; /* of the reader; valid until the next call on it */
+    const uint8_t *pdu; /* in the reader or in the bytes that were given to it: valid as long as these,
+                           and until the next call on it */
     size_t length;      /* 1 to 253 */
 };
 
@@ -30,7 +31,7 @@ struct framing_reader {
 void framing_reader_init(struct framing_reader *reader);
 
 /* Takes bytes from *bytes (advancing *bytes and reducing *length) until one frame is whole. 0: *out is
- * that frame; call again with what is left. -EAGAIN: all bytes are taken, no frame is whole yet.
+ * that frame; call again with what is left. A frame that comes whole is not copied. -EAGAIN: all bytes are taken, no frame is whole yet.
  * -EBADMSG: not Modbus/TCP (protocol id not 0, or length not 2 to 254), reader->reason says which; for
  * ever, until framing_reader_init. Headers are judged as soon as their bytes are there. */
 int framing_next(struct framing_reader *reader, const uint8_t **bytes, size_t *length,

@@ -11,7 +11,9 @@
  * Happy path: tick -> pick (read-back, write, asked read, due read) -> send -> bytes -> answer -> up.
  * Fails when: no answer in time (the unit's affair: tried again, counted, offline in the end; the line
  * stays), an answer of another transaction (counted as late and dropped), an answer that is no Modbus
- * (counted, tried again), or the stream dies. A lost stream is opened again after a back-off that starts
+ * (counted, tried again), bytes without form or half an answer (dropped; the header of the answer to the
+ * next request is where the stream makes sense again, and a stream where that does not come is closed),
+ * more than TRAFFIC_JUNK_MAX of what nobody asked for, or the stream dies. A lost stream is opened again after a back-off that starts
  * anew with the first answer, not with the connection: a peer that accepts and hangs up is no peer. */
 #include "adapters/modbus/line.h"
 
@@ -42,13 +44,15 @@ static void lose(struct line *line)
     line->retry_ms = now_ms + backoff_next_ms(&line->backoff, env_random_u32(env));
     line->failures++;
     if (line->transaction.active)
-        traffic_fail(line, UNIT_OTHER, -ENOTCONN);
+        traffic_lose(line);
     for (size_t i = 0; i < line->unit_count && !line->stopped; i++) {
         struct turn_unit *unit = &line->units[i];
 
         unit->held = false;
-        if (unit->enabled && line->failures >= unit->device->offline_after)
-            traffic_tell_unit(line, unit, unit_unreachable(&unit->health, line->error.msg));
+        if (!unit->enabled || line->failures < unit->device->offline_after)
+            continue;
+        line->probes_ms = 0;
+        traffic_tell_unit(line, unit, unit_unreachable(&unit->health, line->error.msg));
     }
     if (!line->stopped)
         set_state(line, CONNECTION_WAITING);
@@ -98,6 +102,8 @@ void line_opened(struct line *line)
         unit_reachable(&unit->health, now_ms);
         schedule_all(&unit->schedule);
     }
+    traffic_defer_probes(line);
+    line->junk = 0;
     set_state(line, CONNECTION_CONNECTED);
 }
 
@@ -114,22 +120,61 @@ void line_closed(struct line *line, int rc, const char *why)
     lose(line);
 }
 
+/* Whether these bytes are where the stream makes sense again: after half an answer or bytes without form
+ * the peer has gone on to the request in flight. */
+static bool resumes(const struct line *line, const uint8_t *bytes, size_t length)
+{
+    const struct transaction *t = &line->transaction;
+
+    return line->torn && t->active && length > FRAMING_HEADER &&
+           bytes[0] == (uint8_t)(t->id >> 8) && bytes[1] == (uint8_t)t->id && bytes[2] == 0 &&
+           bytes[3] == 0 && bytes[4] == 0 && bytes[6] == t->unit->device->unit_id;
+}
+
+/* Bytes without form: the request in flight has failed, and the rest is dropped. */
+static void drop_junk(struct line *line, size_t length)
+{
+    line->junk += length;
+    err_set(&line->error, "%s sends what is %s: check \"port\"", line->args.stream->peer,
+            line->reader.reason);
+    if (line->transaction.active && !line->torn)
+        traffic_fail(line, UNIT_OTHER, -EBADMSG);
+    line->torn = true;
+}
+
+/* Hangs up on a peer that sends too much of what nobody asked for. */
+static void check_junk(struct line *line)
+{
+    if (line->stopped || line->state != CONNECTION_CONNECTED || line->junk <= TRAFFIC_JUNK_MAX)
+        return;
+    if (line->reader.reason == NULL)
+        err_set(&line->error, "%s sends answers that nobody asked for: is it a Modbus device?",
+                line->args.stream->peer);
+    hang_up(line);
+}
+
 void line_bytes(struct line *line, const uint8_t *bytes, size_t length)
 {
     struct framing_frame frame;
     int rc;
 
+    if (resumes(line, bytes, length)) {
+        framing_reader_init(&line->reader);
+        line->torn = false;
+        line->error.msg[0] = '\0';
+    }
     while (!line->stopped && line->state == CONNECTION_CONNECTED) {
         rc = framing_next(&line->reader, &bytes, &length, &frame);
         if (rc == -EAGAIN)
             return;
         if (rc == 0) {
             traffic_frame(line, &frame);
+            check_junk(line);
             continue;
         }
-        err_set(&line->error, "%s sends what is %s: check \"port\"", line->args.stream->peer,
-                line->reader.reason);
-        hang_up(line);
+        drop_junk(line, length);
+        check_junk(line);
+        return;
     }
 }
 
@@ -162,6 +207,17 @@ static bool all_silent(const struct line *line)
     return any;
 }
 
+/* The answer in flight did not come in time. Where bytes without form came before it, the stream does not
+ * make sense again by itself. */
+static void run_out(struct line *line)
+{
+    bool lost = line->reader.reason != NULL;
+
+    traffic_fail(line, UNIT_TIMEOUT, -ETIMEDOUT);
+    if (lost && !line->stopped)
+        hang_up(line);
+}
+
 static void check_silence(struct line *line)
 {
     if (line->stopped || line->state != CONNECTION_CONNECTED || !all_silent(line))
@@ -179,7 +235,7 @@ uint64_t line_tick(struct line *line, uint64_t now_ms)
     if (!line->stream_open && line->state != CONNECTION_CLOSED && now_ms >= line->retry_ms)
         open_stream(line);
     if (line->transaction.active && now_ms >= line->transaction.deadline_ms)
-        traffic_fail(line, UNIT_TIMEOUT, -ETIMEDOUT);
+        run_out(line);
     check_silence(line);
     traffic_drop(line, now_ms);
     if (line->stopped)

@@ -59,7 +59,8 @@ struct line_events {
      * cannot be divided; `answer` follows. */
     bool (*split)(void *owner, size_t device, size_t block);
 
-    /* Exactly once for every line_write. Nothing was read back yet. `outcome` is never WRITE_DIFFERS. */
+    /* Exactly once for every line_write. Nothing was read back yet; WRITE_DIFFERS: the device accepted
+     * it, but named another value in its answer. */
     void (*written)(void *owner, struct line_write *write, enum write_outcome outcome,
                     const char *detail);
 };
@@ -71,6 +72,7 @@ struct line_open {
     struct stream *stream;                     /* not owned */
     const struct stream_events *stream_events; /* what the owner hears and feeds to the line ... */
     const struct env *env;
+    uint64_t (*now_us)(void); /* monotonic, for latencies alone; NULL = the milliseconds of env */
     const struct line_events *events;
     void *owner; /* ... both with this */
 };

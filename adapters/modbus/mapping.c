@@ -12,6 +12,7 @@
 
 #include "adapters/modbus/pdu.h"
 #include "adapters/modbus/tag.h"
+#include "config/names.h"
 
 #include <cjson/cJSON.h>
 
@@ -108,6 +109,35 @@ static void read_device(struct reading *reading, size_t index, struct modbus_dev
     }
 }
 
+/* A name, an IPv4 or an IPv6 address; with two colons it is not meant to be HOST:PORT. */
+static bool is_host(const char *text)
+{
+    const char *end = text + strspn(text, "0123456789abcdefABCDEF:.");
+
+    return names_is_valid(NAMES_HOST, text) ||
+           (strchr(text, ':') != strrchr(text, ':') && (*end == '\0' || *end == '%'));
+}
+
+static void check_host(struct reading *reading, const cJSON *node, const cJSON *connection)
+{
+    const char *host = config_text(node, NULL);
+    char repaired[NAMES_LENGTH_MAX + 1];
+
+    if (host == NULL) {
+        /* one of the wrong kind is there: config/ complained already */
+        if (cJSON_GetObjectItemCaseSensitive(connection, "host") == NULL)
+            MISTAKE(reading, connection,
+                    "\"host\" is missing, write a name or address (\"192.0.2.10\")");
+    } else if (!is_host(host)) {
+        names_repair(NAMES_HOST, host, repaired);
+        MISTAKE(
+            reading, node,
+            "is \"%s\", but must be a name or address alone, the port is a key of its own: write "
+            "\"%s\"",
+            host, repaired[0] != '\0' ? repaired : "192.0.2.10");
+    }
+}
+
 static void read_connection(struct reading *reading, size_t index, struct modbus_connection *out)
 {
     const struct config *config = reading->config;
@@ -126,9 +156,8 @@ static void read_connection(struct reading *reading, size_t index, struct modbus
     out->connect_timeout_ms = config_duration_ms(KEY("connect_timeout"), 3000);
     out->connect_delay_ms = config_duration_ms(KEY("connect_delay"), 0);
     out->request_delay_ms = config_duration_ms(KEY("request_delay"), 0);
+    check_host(reading, KEY("host"), node);
 #undef KEY
-    if (out->host == NULL && cJSON_GetObjectItemCaseSensitive(node, "host") == NULL)
-        MISTAKE(reading, node, "\"host\" is missing, write a name or address (\"192.0.2.10\")");
 }
 
 /* ---- the check ---- */

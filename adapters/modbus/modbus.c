@@ -29,6 +29,7 @@
 struct device {
     struct samples *samples;
     struct asked asked;
+    enum device_state state; /* told last */
     int64_t since_wall_ms;
 };
 
@@ -45,7 +46,8 @@ struct modbus {
     uv_timer_t timer;
     uint64_t armed_ms; /* the tick that the timer stands for; 0 = it is not running */
     bool timer_open;
-    bool nudged; /* the owner has asked for something since the last tick */
+    bool turning; /* inside an event of the loop that ends with a tick */
+    bool nudged;  /* the owner has asked for something since the last tick */
     bool closing;
     void (*closed)(void *owner);
 };
@@ -105,7 +107,21 @@ static void arm(struct modbus *m, uint64_t at_ms, uint64_t delay_ms)
     uv_timer_start(&m->timer, on_timer, delay_ms, 0);
 }
 
-/* Lets the line do what is due and sets the timer for the next time. */
+/* Sets the timer for the next tick; 0 = never. One that fires earlier stays: a tick too many does no harm,
+ * and a deadline that moves with every request is not worth a timer that does. */
+static void arm_next(struct modbus *m, uint64_t now, uint64_t next)
+{
+    if (m->armed_ms != 0 && m->armed_ms <= next)
+        return;
+    if (next != 0) {
+        arm(m, next, next > now ? next - now : 0);
+        return;
+    }
+    m->armed_ms = 0;
+    uv_timer_stop(&m->timer);
+}
+
+/* Lets the line do what is due. */
 static void turn(struct modbus *m)
 {
     uint64_t now, next;
@@ -118,14 +134,9 @@ static void turn(struct modbus *m)
     next = line_tick(m->line, now);
     if (m->nudged) /* from inside an event of this very tick */
         next = now;
-    if (m->closing || next == m->armed_ms)
-        return;
-    if (next == 0) {
-        m->armed_ms = 0;
-        uv_timer_stop(&m->timer);
-        return;
-    }
-    arm(m, next, next > now ? next - now : 0);
+    m->turning = false;
+    if (!m->closing)
+        arm_next(m, now, next);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -133,20 +144,23 @@ static void on_timer(uv_timer_t *timer)
     struct modbus *m = timer->data;
 
     m->armed_ms = 0;
+    m->turning = true;
     turn(m);
 }
 
-/* Something new is wished: the line looks at it in the next turn of the loop. */
+/* Something new is wished: the line looks at it at the end of this event or in the next turn of the loop. */
 static void nudge(struct modbus *m)
 {
     m->nudged = true;
-    arm(m, now_ms(m), 0);
+    if (!m->turning)
+        arm(m, now_ms(m), 0);
 }
 
 static void on_opened(void *owner)
 {
     struct modbus *m = owner;
 
+    m->turning = true;
     line_opened(m->line);
     turn(m);
 }
@@ -155,6 +169,7 @@ static void on_bytes(void *owner, const uint8_t *bytes, size_t length)
 {
     struct modbus *m = owner;
 
+    m->turning = true;
     line_bytes(m->line, bytes, length);
     turn(m);
 }
@@ -165,6 +180,7 @@ static void on_closed(void *owner, int rc, const char *why)
 {
     struct modbus *m = owner;
 
+    m->turning = true;
     line_closed(m->line, rc, why);
     turn(m);
     maybe_closed(m);
@@ -189,8 +205,11 @@ static void on_connection_state(void *owner, enum connection_state state)
 static void on_device_state(void *owner, size_t device, enum device_state state)
 {
     struct modbus *m = owner;
+    struct device *d = &m->devices[device];
 
-    m->devices[device].since_wall_ms = wall_ms(m);
+    if (d->state != state) /* else only the reason is another */
+        d->since_wall_ms = wall_ms(m);
+    d->state = state;
     m->args.events->device_state(m->args.owner, global(m, device), state);
 }
 
@@ -229,8 +248,9 @@ static void on_written(void *owner, struct line_write *line_write, enum write_ou
     size_t device = line_write->device;
     struct device *d = &m->devices[device];
     struct write_result result = { .outcome = outcome, .detail = detail };
+    bool accepted = outcome == WRITE_DONE || outcome == WRITE_DIFFERS;
 
-    if (outcome != WRITE_DONE || !reads_back(m, device, write->tag)) {
+    if (!accepted || !reads_back(m, device, write->tag)) {
         finish_write(m, device, write, &result);
         return;
     }
@@ -504,6 +524,11 @@ static int init_devices(struct modbus *m)
     return rc;
 }
 
+static uint64_t now_us(void)
+{
+    return uv_hrtime() / 1000;
+}
+
 static int init_line(struct modbus *m)
 {
     const struct modbus_connection *c = m->connection;
@@ -513,6 +538,7 @@ static int init_line(struct modbus *m)
         .enabled = config_of(m)->enabled,
         .stream_events = &stream_events,
         .env = m->args.env,
+        .now_us = now_us,
         .events = &line_events,
         .owner = m,
     };

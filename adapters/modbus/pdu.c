@@ -113,11 +113,16 @@ static int parse_read(struct pdu_response *out, size_t expected, const uint8_t *
 static int parse_echo(struct pdu_response *out, const struct pdu *request, const uint8_t *bytes,
                       size_t length)
 {
+    uint8_t function = request->bytes[0];
+    bool names_value = function == PDU_WRITE_COIL || function == PDU_WRITE_REGISTER;
+    bool altered;
+
     if (length != ECHO_LENGTH)
         return -EBADMSG;
-    if (memcmp(bytes, request->bytes, ECHO_LENGTH) != 0)
+    altered = memcmp(bytes, request->bytes, ECHO_LENGTH) != 0;
+    if (altered && (!names_value || memcmp(bytes, request->bytes, ECHO_LENGTH - 2) != 0))
         return -EPROTO;
-    *out = (struct pdu_response){ 0 };
+    *out = (struct pdu_response){ .altered = altered };
     return 0;
 }
 

@@ -45,14 +45,17 @@ int pdu_write_coils(struct pdu *out, uint16_t address, uint16_t count, const uin
 int pdu_write_registers(struct pdu *out, uint16_t address, uint16_t count, const uint8_t *words);
 
 struct pdu_response {
-    uint8_t exception;   /* 0 = the device did it; else the exception code of section 7 */
+    uint8_t exception; /* 0 = the device did it; else the exception code of section 7 */
+    bool altered; /* of function 5 or 6: accepted, but the echo names another value than was asked
+                            (6.5, 6.6 want the same; devices that clamp a value name what they took) */
     const uint8_t *data; /* of a read: packed bits, or words high byte first; NULL otherwise. Points
                             into the bytes that were parsed */
     size_t length;       /* bytes of data */
 };
 
 /* Reads the response to `request`. 0: a valid response or a valid exception, *out is set. -EPROTO: a
- * response to another function, or a write whose echo differs (it belongs to another request).
+ * response to another function, or a write whose echo names another address or count (it belongs to another
+ * request).
  * -EBADMSG: wrong length or byte count, no exception code. *out is untouched on failure. */
 int pdu_parse(struct pdu_response *out, const struct pdu *request, const uint8_t *bytes,
               size_t length);

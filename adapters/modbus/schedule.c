@@ -18,9 +18,14 @@ static uint64_t due_ms(const struct schedule_poll *poll)
 static void find_next(struct schedule *schedule)
 {
     schedule->next_ms = UINT64_MAX;
-    for (size_t i = 0; i < schedule->count; i++)
-        if (due_ms(&schedule->polls[i]) < schedule->next_ms)
-            schedule->next_ms = due_ms(&schedule->polls[i]);
+    for (size_t i = 0; i < schedule->count; i++) {
+        uint64_t due = due_ms(&schedule->polls[i]);
+
+        if (due < schedule->next_ms) {
+            schedule->next_ms = due;
+            schedule->oldest = i;
+        }
+    }
 }
 
 int schedule_init(struct schedule *schedule, const struct plan *plan, size_t first, size_t total,
@@ -64,7 +69,7 @@ void schedule_split(struct schedule *schedule, size_t poll, size_t added)
     schedule->count++;
     if (schedule->polls[added].wish != SCHEDULE_NO_WISH)
         schedule->wishes++;
-    schedule->next_ms = 0;
+    find_next(schedule);
 }
 
 void schedule_wish(struct schedule *schedule, size_t poll, enum schedule_wish wish)
@@ -79,12 +84,7 @@ void schedule_wish(struct schedule *schedule, size_t poll, enum schedule_wish wi
 
 size_t schedule_oldest(const struct schedule *schedule)
 {
-    size_t found = 0;
-
-    for (size_t i = 1; i < schedule->count; i++)
-        if (due_ms(&schedule->polls[i]) < due_ms(&schedule->polls[found]))
-            found = i;
-    return found;
+    return schedule->oldest;
 }
 
 size_t schedule_due(const struct schedule *schedule, uint64_t now_ms)

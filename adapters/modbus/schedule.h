@@ -29,6 +29,7 @@ struct schedule {
     struct schedule_poll *polls; /* same indices as the plan's blocks; owned */
     size_t count, max;
     uint64_t next_ms; /* when the first of them is due: 0 = at once, UINT64_MAX = there is none */
+    size_t oldest;    /* which one that is */
     size_t wishes;    /* polls that have one */
 };
 

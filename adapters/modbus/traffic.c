@@ -12,8 +12,9 @@
 #include <errno.h>
 
 enum {
-    BUSY_REST_MS = 200
-}; /* a device that is busy (exceptions 5 and 6) is left alone for so long */
+    BUSY_REST_MS = 200, /* a device that is busy (exceptions 5 and 6) is left alone for so long */
+    PROBE_REST = 19, /* a probe of 1 is followed by so much without one: 5 % of the line's time */
+};
 
 /* ---- events ---- */
 
@@ -90,12 +91,57 @@ static void peer_spoke(struct line *line, struct turn_unit *unit)
     unit->silent = 0;
 }
 
+void traffic_defer_probes(struct line *line)
+{
+    for (size_t i = 0; i < line->unit_count; i++)
+        if (line->units[i].health.unanswered > 0)
+            unit_defer(&line->units[i].health, line->probes_ms);
+}
+
+static bool anyone_answers(const struct line *line)
+{
+    for (size_t i = 0; i < line->unit_count; i++)
+        if (line->units[i].enabled && line->units[i].schedule.count > 0 &&
+            !turn_is_offline(&line->units[i]))
+            return true;
+    return false;
+}
+
+/* A probe took `spent_ms` of the line for nothing. That is rationed for those who answer; when nobody
+ * does, nobody is kept waiting. */
+static void charge_probe(struct line *line, uint64_t spent_ms, uint64_t now_ms)
+{
+    if (anyone_answers(line))
+        line->probes_ms = now_ms + PROBE_REST * spent_ms;
+    else
+        line->probes_ms = 0;
+}
+
+/* Nobody that is or seems to be silent is asked before all reads that the others have due now. */
+static void hold_silent(struct line *line, struct turn_unit *failed, uint64_t now_ms)
+{
+    for (size_t i = 0; i < line->unit_count; i++) {
+        struct turn_unit *unit = &line->units[i];
+
+        if (unit != failed && unit->health.unanswered == 0 && !turn_is_offline(unit))
+            continue;
+        unit->held = true;
+        unit->held_ms = now_ms;
+    }
+}
+
 static void unit_spoke(struct line *line, struct turn_unit *unit, bool was_offline)
 {
+    uint64_t now_ms = env_now_ms(line->args.env);
+
     peer_spoke(line, unit);
     unit->last_ok_wall_ms = env_wall_ms(line->args.env);
-    if (was_offline)
-        schedule_all(&unit->schedule);
+    if (!was_offline)
+        return;
+    schedule_all(&unit->schedule);
+    for (size_t i = 0; i < line->unit_count; i++)
+        unit_hope(&line->units[i].health, now_ms);
+    traffic_defer_probes(line);
 }
 
 static void fail_read(struct line *line, struct turn_unit *unit, size_t block, int rc)
@@ -131,19 +177,36 @@ void traffic_fail(struct line *line, enum unit_failure why, int rc)
     const struct transaction *t = &line->transaction;
     struct turn_unit *unit = t->unit;
     uint64_t now_ms = env_now_ms(env);
+    bool was_probe = turn_is_offline(unit);
+    bool changed;
 
     end_transaction(line, now_ms);
     if (why == UNIT_TIMEOUT)
         unit->silent++;
-    unit->held = true;
-    unit->held_ms = now_ms;
-    traffic_tell_unit(line, unit, unit_failed(&unit->health, now_ms, why, env_random_u32(env)));
+    changed = unit_failed(&unit->health, now_ms, why, env_random_u32(env));
+    hold_silent(line, unit, now_ms);
+    if (was_probe)
+        charge_probe(line, now_ms - t->sent_ms, now_ms);
+    traffic_defer_probes(line);
+    traffic_tell_unit(line, unit, changed);
     if (line->stopped)
         return;
     if (t->write != NULL)
         fail_write(line, unit, t->write, failure_text(why, rc));
     else
         fail_read(line, unit, t->block, rc);
+}
+
+void traffic_lose(struct line *line)
+{
+    const struct transaction *t = &line->transaction;
+
+    if (line->reader.reason == NULL || !line->torn || t->write != NULL) {
+        traffic_fail(line, UNIT_OTHER, -ENOTCONN);
+        return;
+    }
+    end_transaction(line, env_now_ms(line->args.env));
+    unit_dropped(&t->unit->health);
 }
 
 static void refuse_read(struct line *line, struct turn_unit *unit, size_t block, uint8_t exception)
@@ -174,16 +237,22 @@ static void refuse_write(struct line *line, struct turn_unit *unit, struct line_
     finish_write(line, write, WRITE_REFUSED, pdu_exception_text(exception));
 }
 
+static uint64_t now_us(const struct line *line)
+{
+    return line->args.now_us != NULL ? line->args.now_us() : env_now_ms(line->args.env) * 1000;
+}
+
 /* A valid response to the request in flight. */
 static void take_response(struct line *line, const struct pdu_response *response)
 {
     const struct transaction *t = &line->transaction;
     struct turn_unit *unit = t->unit;
     uint64_t now_ms = env_now_ms(line->args.env);
-    uint32_t latency_us = (uint32_t)(now_ms - t->sent_ms) * 1000;
+    uint32_t latency_us = (uint32_t)(now_us(line) - t->sent_us);
     bool was_offline = turn_is_offline(unit);
     bool changed;
 
+    line->junk = 0;
     if (response->exception != 0 &&
         pdu_exception_kind(response->exception) == PDU_EXCEPTION_ABSENT) {
         peer_spoke(line, unit);
@@ -202,6 +271,8 @@ static void take_response(struct line *line, const struct pdu_response *response
 
     if (t->write != NULL && response->exception != 0)
         refuse_write(line, unit, t->write, response->exception);
+    else if (t->write != NULL && response->altered)
+        finish_write(line, t->write, WRITE_DIFFERS, "the device answered with another value");
     else if (t->write != NULL)
         finish_write(line, t->write, WRITE_DONE, "");
     else if (response->exception != 0)
@@ -216,10 +287,12 @@ static void count_stray(struct line *line, const struct framing_frame *frame)
 {
     uint64_t now_ms = env_now_ms(line->args.env);
 
+    line->junk += FRAMING_HEADER + frame->length;
     for (size_t i = 0; i < line->unit_count; i++)
         if (line->units[i].enabled && line->units[i].device->unit_id == frame->unit_id) {
             peer_spoke(line, &line->units[i]);
             unit_late(&line->units[i].health, now_ms);
+            traffic_defer_probes(line);
             return;
         }
     if (line->transaction.active)
@@ -258,7 +331,10 @@ static void send_request(struct line *line, struct turn_unit *unit, uint64_t now
     t->id = ++line->last_id;
     t->unit = unit;
     t->sent_ms = now_ms;
+    t->sent_us = now_us(line);
+    unit->asked_ms = now_ms;
     t->deadline_ms = now_ms + unit_timeout_ms(&unit->health);
+    line->torn = line->reader.length > 0 || line->reader.reason != NULL;
     unit_sent(&unit->health);
     length = framing_write(frame, t->id, unit->device->unit_id, t->request.bytes,
                            t->request.length);

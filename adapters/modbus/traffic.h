@@ -17,6 +17,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Bytes without form and answers to nobody that a line bears between two good answers. */
+enum { TRAFFIC_JUNK_MAX = 4096 };
+
 struct transaction {
     bool active;
     uint16_t id;
@@ -25,6 +28,7 @@ struct transaction {
     struct line_write *write; /* NULL = a read */
     struct pdu request;
     uint64_t sent_ms, deadline_ms;
+    uint64_t sent_us; /* of line_open.now_us */
 };
 
 struct line {
@@ -42,7 +46,10 @@ struct line {
     struct framing_reader reader;
     struct transaction transaction;
     uint16_t last_id;
-    uint64_t quiet_ms; /* nothing is sent before: connect_delay, request_delay */
+    uint64_t quiet_ms;  /* nothing is sent before: connect_delay, request_delay */
+    uint64_t probes_ms; /* no device that is known to be dead is probed before */
+    bool torn;          /* when the request was sent, a part of an older answer had come */
+    size_t junk;        /* bytes without form, or answers to nobody, since the last good answer */
     struct load load;
 
     struct line_write *writes; /* in order; the one in flight stays in the list */
@@ -62,6 +69,10 @@ void traffic_frame(struct line *line, const struct framing_frame *frame);
 /* The try in flight got no useful answer; `rc` is that of a read that is given up for it. */
 void traffic_fail(struct line *line, enum unit_failure why, int rc);
 
+/* The connection is lost under the try in flight. That is the unit's failure, unless the stream made no
+ * sense before it was asked: then a read is just asked again. */
+void traffic_lose(struct line *line);
+
 /* Answers what cannot be done now: writes past their deadline, and whatever is asked of a device that is
  * offline or disabled, or without a connection. */
 void traffic_drop(struct line *line, uint64_t now_ms);
@@ -71,6 +82,10 @@ void traffic_cancel(struct line *line);
 
 /* Tells a unit's state when it has changed. */
 void traffic_tell_unit(struct line *line, struct turn_unit *unit, bool changed);
+
+/* Units that were found silent are not probed before probes_ms. Others, of which nothing is known since
+ * the connection was lost for long, are: the line is to be whole again at once. */
+void traffic_defer_probes(struct line *line);
 
 /* When there is something to send or to drop: UINT64_MAX = never. */
 uint64_t traffic_next_ms(const struct line *line);

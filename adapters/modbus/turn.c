@@ -43,15 +43,33 @@ struct turn_unit *turn_wished(struct turn_unit *units, size_t count, enum schedu
     return NULL;
 }
 
+static bool is_due(const struct turn_unit *unit, uint64_t now_ms)
+{
+    return turn_may_ask(unit, now_ms) && turn_wants_ms(unit) <= now_ms;
+}
+
+/* The offline unit that was not asked for the longest time among those that are due; `unit` is one. */
+static struct turn_unit *longest_unasked(struct turn_unit *units, size_t count,
+                                         struct turn_unit *unit, uint64_t now_ms)
+{
+    for (size_t i = 0; i < count; i++)
+        if (turn_is_offline(&units[i]) && units[i].asked_ms < unit->asked_ms &&
+            is_due(&units[i], now_ms))
+            unit = &units[i];
+    return unit;
+}
+
 struct turn_unit *turn_due(struct turn_unit *units, size_t count, size_t *turn, uint64_t now_ms,
                            size_t *block)
 {
     for (size_t i = 0; i < count; i++) {
         struct turn_unit *unit = &units[(*turn + i) % count];
 
-        if (!turn_may_ask(unit, now_ms) || turn_wants_ms(unit) > now_ms)
+        if (!is_due(unit, now_ms))
             continue;
         *turn = (*turn + i + 1) % count;
+        if (turn_is_offline(unit))
+            unit = longest_unasked(units, count, unit, now_ms);
         *block = schedule_oldest(&unit->schedule);
         return unit;
     }

@@ -1,7 +1,8 @@
 /* Whose turn it is: which unit of a line is asked next, and for which block. Pure.
  *
  * Units take turns, one read each. A unit whose last try failed is held: it is not asked again before
- * all reads that the others had due at that moment. An offline unit is asked when its probe is due. */
+ * all reads that the others had due at that moment. An offline unit is asked when its probe is due; of
+ * several the one that was not asked for the longest time, as their probes are rationed together. */
 #pragma once
 
 #include "adapters/modbus/mapping.h"
@@ -19,10 +20,11 @@ struct turn_unit {
     const struct plan *plan;
     struct schedule schedule;
     bool enabled;
-    bool held;        /* its last try failed ... */
-    uint64_t held_ms; /* ... at this time */
-    uint64_t rest_ms; /* it asked for a pause: not asked before */
-    uint32_t silent;  /* unanswered tries on this connection in a row */
+    bool held;         /* its last try failed ... */
+    uint64_t held_ms;  /* ... at this time */
+    uint64_t rest_ms;  /* it asked for a pause: not asked before */
+    uint64_t asked_ms; /* when it was asked last; 0 = never */
+    uint32_t silent;   /* unanswered tries on this connection in a row */
     int64_t last_ok_wall_ms;
 };
 

@@ -120,18 +120,26 @@ static bool set_state(struct unit *unit, enum device_state state)
     return changed;
 }
 
-/* ONLINE or DEGRADED, of a device that answers. */
+/* ONLINE or DEGRADED, of a device that answers. The reason is part of what is told, so it names no number
+ * that moves with every request. */
 static bool settle(struct unit *unit)
 {
+    enum device_state state = unit->bad_tags > 0 || unit->degraded ? DEVICE_DEGRADED
+                                                                   : DEVICE_ONLINE;
+    char error[sizeof unit->error];
+    bool explained;
+
+    if (state == DEVICE_ONLINE && unit->state == DEVICE_ONLINE)
+        return false; /* nothing to say before or now: so ends nearly every request */
+    memset(error, 0, sizeof error);
     if (unit->bad_tags > 0)
-        snprintf(unit->error, sizeof unit->error, "%zu tag%s bad", unit->bad_tags,
+        snprintf(error, sizeof error, "%zu tag%s bad", unit->bad_tags,
                  unit->bad_tags == 1 ? " is" : "s are");
     else if (unit->degraded)
-        snprintf(unit->error, sizeof unit->error, "%u of the last %d requests failed",
-                 failed_in_window(unit), UNIT_WINDOW);
-    else
-        unit->error[0] = '\0';
-    return set_state(unit, unit->bad_tags > 0 || unit->degraded ? DEVICE_DEGRADED : DEVICE_ONLINE);
+        snprintf(error, sizeof error, "over 10 %% of the last %d requests failed", UNIT_WINDOW);
+    explained = strcmp(unit->error, error) == 0;
+    memcpy(unit->error, error, sizeof error);
+    return set_state(unit, state) || !explained;
 }
 
 void unit_sent(struct unit *unit)
@@ -260,6 +268,18 @@ void unit_reachable(struct unit *unit, uint64_t now_ms)
     unit->patient = true; /* what was behind the old connection may have been faster */
     unit->probe_ms = now_ms;
     backoff_reset(&unit->backoff);
+}
+
+void unit_defer(struct unit *unit, uint64_t until_ms)
+{
+    if (unit->state == DEVICE_OFFLINE && unit->probe_ms < until_ms)
+        unit->probe_ms = until_ms;
+}
+
+void unit_hope(struct unit *unit, uint64_t now_ms)
+{
+    if (unit->state == DEVICE_OFFLINE && unit->probe_ms > now_ms)
+        unit->probe_ms = now_ms;
 }
 
 /* ---- to be shown ---- */

@@ -2,7 +2,7 @@
  *
  * The line tells it what was sent and what became of it, one try after the other; it answers with a
  * state, a time for the next probe and counters. Every function that can change the state returns
- * whether it did. The picture of the states is at the top of unit.c. */
+ * whether there is something to tell: another state, or another reason for being degraded. The picture of the states is at the top of unit.c. */
 #pragma once
 
 #include "adapters/adapter.h"
@@ -90,6 +90,12 @@ bool unit_bad_tags(struct unit *unit, size_t count);
 /* There is no connection to ask it over (`reason`, for a person): offline until it answers again. The
  * line says when: a short reconnect need not come here. A try that is out must be ended first. */
 bool unit_unreachable(struct unit *unit, const char *reason);
+
+/* The line has no time for probes before `until_ms`: an offline device is not asked sooner. */
+void unit_defer(struct unit *unit, uint64_t until_ms);
+
+/* Another device of the line came back: an offline one may have, too, and is probed at once. */
+void unit_hope(struct unit *unit, uint64_t now_ms);
 
 /* The connection stands again: an offline device is probed at once, its back-off starts anew. */
 void unit_reachable(struct unit *unit, uint64_t now_ms);

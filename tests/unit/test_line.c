@@ -186,15 +186,48 @@ static void closed_before_any_answer_waits_longer_each_time(void **state)
     assert_true(f->next_ms <= f->now_ms + 1000);
 }
 
+/* The next request of the schedule is out, and nothing else happened since the last. */
+static struct request next_request(struct fixture *f)
+{
+    unsigned sent = f->sent;
+
+    while (f->sent == sent)
+        pass(f, 10);
+    assert_string_equal(noted(f), "");
+    return f->last;
+}
+
+/* Good times again, long enough for the failures before them to be forgotten. */
+static void recover(struct fixture *f)
+{
+    for (int i = 0; i < 2000; i++) {
+        pass(f, 10);
+        answer_all(f, 0);
+        f->log[0] = '\0';
+    }
+}
+
+static const struct unit *unit_of(const struct fixture *f, const struct request *request)
+{
+    return unit(f, request->unit_id - 1u);
+}
+
 static void bytes_that_are_no_modbus_hang_up_and_reconnect(void **state)
 {
     static const uint8_t http[] = "HTTP/1.0 400 Bad Request\r\n\r\n";
     struct fixture *f = *state;
+    struct request first = next_request(f);
+    unsigned sent = f->sent;
 
     bytes(f, http, sizeof http - 1);
+    assert_int_equal(unit_of(f, &first)->other, 1); /* the request has failed at once ... */
+    assert_int_equal(f->sent, sent + 1);            /* ... and is out again */
+    bytes(f, http, sizeof http - 1);
+    assert_int_equal(f->closes, 0);
+    pass(f, 500);
 
-    assert_string_equal(noted(f), "waiting;");
     assert_int_equal(f->closes, 1);
+    assert_non_null(strstr(noted(f), "waiting;"));
     assert_non_null(strstr(line_error(f->line), "10.0.0.5:502 sends what is not Modbus/TCP: "));
     pass(f, 60000);
     assert_int_equal(f->opens, 1); /* not before the old one is closed */
@@ -202,6 +235,113 @@ static void bytes_that_are_no_modbus_hang_up_and_reconnect(void **state)
     closed(f, "");
     assert_int_equal(f->opens, 2);
     assert_string_equal(noted(f), "connecting;");
+}
+
+/* Who sends nonsense for one unit, as a gateway may, does not cost the others the connection. */
+static void bytes_that_are_no_modbus_are_dropped_when_the_next_answer_is_right(void **state)
+{
+    static const uint8_t junk[] = { 1, 2, 3, 4, 5, 6, 7, 8, 9 };
+    struct fixture *f = *state;
+
+    for (int i = 0; i < 5; i++) {
+        struct request request = next_request(f);
+        uint64_t other = unit_of(f, &request)->other;
+
+        bytes(f, junk, sizeof junk);
+        bytes(f, junk, sizeof junk); /* the rest of it */
+        assert_string_equal(noted(f), "");
+        answer_all(f, 0);
+
+        assert_non_null(strstr(noted(f), "ok;"));
+        assert_int_equal(f->closes, 0);
+        assert_int_equal(unit_of(f, &request)->other, other + 1);
+        assert_string_equal(line_error(f->line), "");
+        recover(f);
+    }
+}
+
+/* Half an answer never becomes whole: the next answer's header says so, and is not taken for the rest. */
+static void half_an_answer_costs_its_request_only(void **state)
+{
+    struct fixture *f = *state;
+
+    for (size_t cut = 1; cut < 10; cut++) {
+        struct request request = next_request(f);
+        uint64_t timeouts = unit(f, 0)->timeouts + unit(f, 1)->timeouts;
+        uint64_t late = unit_of(f, &request)->late;
+        uint8_t frame[300];
+
+        print_message("cut after %zu bytes\n", cut);
+        assert_true(response(&request, frame) > cut);
+        bytes(f, frame, cut);
+        pass(f, 500);
+        assert_string_equal(noted(f), "");
+        answer_all(f, 0);
+
+        assert_non_null(strstr(noted(f), "ok;"));
+        assert_int_equal(unit(f, 0)->timeouts + unit(f, 1)->timeouts, timeouts + 1);
+        assert_int_equal(unit_of(f, &request)->late, late);
+        recover(f);
+    }
+    assert_int_equal(f->closes, 0);
+}
+
+/* The rest of an answer that had been given up makes it whole, and late. */
+static void half_an_answer_that_is_completed_late_is_late(void **state)
+{
+    struct fixture *f = *state;
+    struct request request = next_request(f);
+    uint8_t frame[300];
+    size_t length = response(&request, frame);
+
+    bytes(f, frame, 5);
+    pass(f, 500);
+    bytes(f, frame + 5, length - 5);
+    assert_int_equal(unit_of(f, &request)->late, 1);
+    assert_string_equal(noted(f), "");
+    answer_all(f, 0);
+
+    assert_non_null(strstr(noted(f), "ok;"));
+    assert_int_equal(unit(f, 0)->timeouts + unit(f, 1)->timeouts, 1);
+    assert_int_equal(f->closes, 0);
+}
+
+static void peer_that_sends_for_ever_is_hung_up_on(void **state)
+{
+    static const struct {
+        const char *name;
+        const char *why;
+        bool framed;
+    } cases[] = {
+        { "without form", "10.0.0.5:502 sends what is not Modbus/TCP: ", false },
+        { "answers to nobody", "10.0.0.5:502 sends answers that nobody asked for: ", true },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct fixture *f;
+        uint8_t frame[300];
+        size_t length;
+        unsigned writes = 0;
+        void *s;
+
+        print_message("case %s\n", cases[i].name);
+        set_up_running(&s);
+        f = s;
+        next_request(f);
+        length = response(&f->last, frame);
+        frame[0] ^= 0x40;
+        if (!cases[i].framed)
+            memset(frame, 'x', length);
+        while (f->closes == 0 && writes++ < 10000)
+            bytes(f, frame, length);
+
+        assert_true(writes * length < 5000);
+        assert_non_null(strstr(line_error(f->line), cases[i].why));
+        assert_int_equal(line_state(f->line), CONNECTION_WAITING);
+        assert_int_equal(unit(f, 0)->other + unit(f, 1)->other, 1); /* whose request it followed */
+        tear_down(&s);
+    }
 }
 
 static void all_silent_hangs_up_and_reconnects(void **state)
@@ -441,6 +581,10 @@ int main(void)
         FRESH(closed_waits_with_jitter),
         FRESH(closed_before_any_answer_waits_longer_each_time),
         RUNNING(bytes_that_are_no_modbus_hang_up_and_reconnect),
+        RUNNING(bytes_that_are_no_modbus_are_dropped_when_the_next_answer_is_right),
+        RUNNING(half_an_answer_costs_its_request_only),
+        RUNNING(half_an_answer_that_is_completed_late_is_late),
+        cmocka_unit_test(peer_that_sends_for_ever_is_hung_up_on),
         RUNNING(all_silent_hangs_up_and_reconnects),
         RUNNING(one_silent_unit_does_not_cost_the_connection),
         RUNNING(polls_keep_their_period),

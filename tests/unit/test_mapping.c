@@ -490,6 +490,24 @@ static void check_dubious_tag_is_one_warning(void **state)
     }
 }
 
+static void check_takes_names_and_addresses_for_a_host(void **state)
+{
+    static const char *const hosts[] = { "plc.example", "plc_7",        "192.0.2.7",       "::1",
+                                         "2001:db8::7", "fe80::1%eth0", "::ffff:192.0.2.7" };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(hosts); i++) {
+        char connection[100];
+        struct loaded l;
+
+        print_message("case %s\n", hosts[i]);
+        snprintf(connection, sizeof connection, ", \"host\": \"%s\"", hosts[i]);
+        l = load_parts("", connection, UNIT, "\"t\": { \"table\": \"coil\", \"address\": 3 }");
+        assert_string_equal(l.connection->host, hosts[i]);
+        unload(&l);
+    }
+}
+
 static void check_wrong_line_is_one_mistake_with_a_remedy(void **state)
 {
     static const char tag[] = "\"t\": { \"table\": \"coil\", \"address\": 3 }";
@@ -499,6 +517,10 @@ static void check_wrong_line_is_one_mistake_with_a_remedy(void **state)
         const char *connection, *device, *tags, *said;
     } cases[] = {
         { "", UNIT, tag, "connections.plant: \"host\" is missing, write" },
+        { ", \"host\": \"plc.example:502\"", UNIT, tag, "write \"plc.example\"" },
+        { ", \"host\": \"tcp://192.0.2.7/\"", UNIT, tag, "write \"192.0.2.7\"" },
+        { ", \"host\": \"[::1]\"", UNIT, tag, "connections.plant.host: is \"[::1]\", but must be" },
+        { ", \"host\": \" \"", UNIT, tag, "connections.plant.host: is \" \", but must be" },
         { HOST, "", tag, "devices.d: \"unit_id\" is missing, write 0 to 255" },
         { HOST, ", \"unit_id\": 256", tag, "255" },
         { HOST, ", \"unit_id\": 1, \"max_registers\": 1", wide, "float32 is 2 registers" },
@@ -596,6 +618,7 @@ int main(void)
         cmocka_unit_test(check_wrong_tag_is_one_mistake_with_a_remedy),
         cmocka_unit_test(check_key_of_the_wrong_kind_is_not_called_missing_too),
         cmocka_unit_test(check_dubious_tag_is_one_warning),
+        cmocka_unit_test(check_takes_names_and_addresses_for_a_host),
         cmocka_unit_test(check_wrong_line_is_one_mistake_with_a_remedy),
         cmocka_unit_test(check_transport_of_another_version_names_tcp),
         cmocka_unit_test(check_same_unit_twice_is_a_warning),

@@ -227,10 +227,9 @@ static void offline_unit_that_answers_resumes_its_whole_schedule(void **state)
 static void absent_behind_a_gateway_counts_as_silent_but_keeps_the_connection(void **state)
 {
     struct fixture *f = *state;
+    unsigned sent = 0;
 
     for (int i = 0; i < 3000; i++) {
-        unsigned sent = 0;
-
         pass(f, 10);
         while (sent != f->sent) {
             sent = f->sent;
@@ -411,6 +410,23 @@ static void write_is_refused_by_an_exception(void **state)
     assert_non_null(strstr(noted(f), "write0 refused: illegal data value (exception 3);"));
 }
 
+static void write_answered_with_another_value_is_told(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t frame[300];
+    size_t length;
+
+    queue_write(f, 0, 0, 4, 0);
+    assert_int_equal(f->last.function, 6);
+    length = response(&f->last, frame);
+    frame[length - 1] ^= 1;
+    noted(f);
+    bytes(f, frame, length);
+
+    assert_non_null(strstr(noted(f), "write0 differs: the device answered with another value;"));
+    assert_int_equal(unit(f, 0)->timeouts + unit(f, 0)->late + unit(f, 0)->other, 0);
+}
+
 static void write_to_a_busy_device_is_tried_again(void **state)
 {
     struct fixture *f = *state;
@@ -550,6 +566,7 @@ int main(void)
         RUNNING(write_to_a_silent_unit_leaves_the_others_their_reads),
         RUNNING(write_that_must_not_be_repeated_is_sent_once),
         RUNNING(write_is_refused_by_an_exception),
+        RUNNING(write_answered_with_another_value_is_told),
         RUNNING(write_to_a_busy_device_is_tried_again),
         FRESH(write_without_a_connection_is_not_sent),
         RUNNING(write_in_flight_when_the_connection_breaks_is_unknown),

@@ -169,6 +169,34 @@ static void offline_unit_gets_one_probe_when_it_is_due(void **state)
     tear_down(&f);
 }
 
+static void offline_units_take_turns_however_the_others_are_asked(void **state)
+{
+    struct fixture f;
+    size_t probed[UNITS] = { 0 };
+
+    (void)state;
+    set_up(&f);
+    for (size_t i = 1; i < UNITS; i++) {
+        unit_sent(&f.units[i].health);
+        unit_failed(&f.units[i].health, START, UNIT_TIMEOUT, UINT32_MAX);
+    }
+    for (uint64_t now = START + 1000; now < START + 21000; now += 1000) {
+        size_t unit;
+
+        while ((unit = next(&f, now)) == 0) /* all that the other has due */
+            ;
+        assert_true(unit < UNITS);
+        probed[unit]++;
+        f.units[unit].asked_ms = now;
+        for (size_t i = 1; i < UNITS; i++)
+            unit_defer(&f.units[i].health, now + 1000);
+    }
+
+    assert_int_equal(probed[1], 10);
+    assert_int_equal(probed[2], 10);
+    tear_down(&f);
+}
+
 static void wished_finds_the_unit_that_may_be_asked(void **state)
 {
     struct fixture f;
@@ -197,6 +225,7 @@ int main(void)
         cmocka_unit_test(held_unit_does_not_wait_for_reads_that_fall_due_later),
         cmocka_unit_test(held_units_among_themselves_take_turns),
         cmocka_unit_test(offline_unit_gets_one_probe_when_it_is_due),
+        cmocka_unit_test(offline_units_take_turns_however_the_others_are_asked),
         cmocka_unit_test(wished_finds_the_unit_that_may_be_asked),
     };
 

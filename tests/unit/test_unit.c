@@ -202,11 +202,27 @@ static void unit_bad_tags_degrades_until_none_is_left(void **state)
     (void)state;
     assert_true(unit_bad_tags(&unit, 2));
     assert_int_equal(unit.state, DEVICE_DEGRADED);
-    assert_false(unit_bad_tags(&unit, 1));
+    assert_true(unit_bad_tags(&unit, 1)); /* the reason is another: that is told too */
+    assert_int_equal(unit.state, DEVICE_DEGRADED);
     assert_string_equal(unit.error, "1 tag is bad");
+    assert_false(unit_bad_tags(&unit, 1));
     assert_true(unit_bad_tags(&unit, 0));
     assert_int_equal(unit.state, DEVICE_ONLINE);
     assert_string_equal(unit.error, "");
+}
+
+static void unit_bad_tags_gone_while_requests_fail_tells_the_other_reason(void **state)
+{
+    struct unit unit = online_unit();
+
+    (void)state;
+    assert_true(unit_bad_tags(&unit, 1));
+    for (int i = 0; i < 6; i++)
+        assert_false(refuse(&unit));
+    assert_string_equal(unit.error, "1 tag is bad");
+    assert_true(unit_bad_tags(&unit, 0));
+    assert_int_equal(unit.state, DEVICE_DEGRADED);
+    assert_string_equal(unit.error, "over 10 % of the last 50 requests failed");
 }
 
 static void unit_failed_over_a_tenth_of_50_degrades_until_under_2_percent(void **state)
@@ -221,7 +237,8 @@ static void unit_failed_over_a_tenth_of_50_degrades_until_under_2_percent(void *
     assert_int_equal(unit.state, DEVICE_ONLINE);
     assert_true(refuse(&unit));
     assert_int_equal(unit.state, DEVICE_DEGRADED);
-    assert_string_equal(unit.error, "6 of the last 50 requests failed");
+    assert_string_equal(unit.error, "over 10 % of the last 50 requests failed");
+    assert_false(refuse(&unit)); /* one more is nothing new */
 
     for (int i = 0; i < 49; i++) /* the sixth is still one of the last 50: 2 % */
         assert_false(answer(&unit));
@@ -485,6 +502,33 @@ static void unit_latency_is_the_nearest_rank_of_the_last_64(void **state)
     assert_latency(&unit, 32, 61, 100);
 }
 
+static void defer_moves_only_the_probe_of_an_offline_unit(void **state)
+{
+    struct modbus_device impatient = { .response_timeout_ms = 500,
+                                       .offline_after = 1,
+                                       .backoff_min_ms = 1000,
+                                       .backoff_max_ms = 1000 };
+    struct unit unit;
+
+    (void)state;
+    unit_init(&unit, &impatient);
+    unit_defer(&unit, 9000);
+    unit_hope(&unit, 0);
+    assert_true(unit_due(&unit, 100));
+
+    unit_sent(&unit);
+    unit_failed(&unit, 100, UNIT_TIMEOUT, UINT32_MAX);
+    assert_true(unit_next_ms(&unit) > 1000 && unit_next_ms(&unit) <= 1100);
+    unit_defer(&unit, 5000);
+    assert_int_equal(unit_next_ms(&unit), 5000);
+    unit_defer(&unit, 4000); /* never sooner */
+    assert_int_equal(unit_next_ms(&unit), 5000);
+    unit_hope(&unit, 6000); /* never later */
+    assert_int_equal(unit_next_ms(&unit), 5000);
+    unit_hope(&unit, 3000);
+    assert_int_equal(unit_next_ms(&unit), 3000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -499,6 +543,7 @@ int main(void)
         cmocka_unit_test(unit_refused_offline_is_online),
         cmocka_unit_test(unit_answered_offline_with_a_bad_tag_is_degraded),
         cmocka_unit_test(unit_bad_tags_degrades_until_none_is_left),
+        cmocka_unit_test(unit_bad_tags_gone_while_requests_fail_tells_the_other_reason),
         cmocka_unit_test(unit_failed_over_a_tenth_of_50_degrades_until_under_2_percent),
         cmocka_unit_test(unit_failed_degraded_goes_offline),
         cmocka_unit_test(unit_bad_tags_leaves_an_offline_device_offline),
@@ -517,6 +562,7 @@ int main(void)
         cmocka_unit_test(unit_counters_go_by_cause),
         cmocka_unit_test(unit_latency_before_the_first_answer_is_0),
         cmocka_unit_test(unit_latency_is_the_nearest_rank_of_the_last_64),
+        cmocka_unit_test(defer_moves_only_the_probe_of_an_offline_unit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

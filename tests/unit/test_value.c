@@ -33,7 +33,7 @@ static void value_print_gives_the_shortest_json_text(void **state)
         { 0.1 + 0.7, "0.7999999999999999" },
         { 1000000, "1000000" },
         { 4503599627370495, "4503599627370495" },
-        { 9007199254740992, "9007199254740992" },
+        { -4503599627370496, "-4503599627370496" },
         { 1e15, "1000000000000000" },
         { 1e20, "1e+20" },
         { -1e20, "-1e+20" },
@@ -53,6 +53,31 @@ static void value_print_gives_the_shortest_json_text(void **state)
 
         assert_string_equal(out, cases[i].text);
         assert_int_equal(length, strlen(out));
+    }
+}
+
+/* Such a number as an integer made the hub refuse the whole patch, again and again. */
+static void value_print_of_a_whole_number_beyond_the_twins_integers_has_an_exponent(void **state)
+{
+    static const struct {
+        double number;
+        const char *text;
+    } cases[] = {
+        { 4503599627370496, "4.503599627370496e+15" },
+        { -4503599627370497, "-4.503599627370497e+15" },
+        { 5123456700000000, "5.1234567e+15" },
+        { 9007199254740992, "9.007199254740992e+15" },
+        { 12035234627612346, "1.2035234627612346e+16" },
+        { 99999999999999984, "9.999999999999998e+16" },
+        { 4503599627370495.5, "4503599627370495.5" },
+    };
+    char out[VALUE_TEXT_MAX];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(value_print(value_float(cases[i].number), out), strlen(cases[i].text));
+        assert_string_equal(out, cases[i].text);
+        assert_true(strtod(out, NULL) == cases[i].number);
     }
 }
 
@@ -279,6 +304,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(value_print_gives_the_shortest_json_text),
+        cmocka_unit_test(
+            value_print_of_a_whole_number_beyond_the_twins_integers_has_an_exponent),
         cmocka_unit_test(value_print_of_the_other_types_is_json),
         cmocka_unit_test(value_print_of_any_double_reads_back_the_same),
         cmocka_unit_test(value_print_under_a_locale_with_a_comma_keeps_the_point),
