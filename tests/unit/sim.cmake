@@ -1,5 +1,5 @@
 # The local hub. Tests of its upper half share a hub on a state in memory (test_hubsim_fixture.h).
 foreach(name stamp json address certificate auth topics mqtt_server identity twin
-        registry access hub client rest exchange)
+        registry access hub client rest exchange faults client_output)
     unit_test(hubsim_${name} hubsim_core)
 endforeach()

@@ -68,13 +68,13 @@ static void exchange_body_in_pieces_is_one_body(void **state)
                      0);
     exchange->authorization = strdup(token);
     assert_int_equal(exchange_start(exchange, f->hub), EXCHANGE_WAIT);
-    assert_int_equal(exchange_body(exchange, "{\"devic", 7), EXCHANGE_WAIT);
-    assert_int_equal(exchange_body(exchange, "eId\":\"d\"}", 9), EXCHANGE_WAIT);
+    assert_int_equal(exchange_body(exchange, f->hub, "{\"devic", 7), EXCHANGE_WAIT);
+    assert_int_equal(exchange_body(exchange, f->hub, "eId\":\"d\"}", 9), EXCHANGE_WAIT);
     assert_int_equal(exchange_body_end(exchange, f->hub), EXCHANGE_RESPOND);
     assert_int_equal(exchange->response.status, 200);
 
     /* Bytes behind the body change nothing, and cannot go on for ever. */
-    assert_int_equal(exchange_body(exchange, "GET ", 4), EXCHANGE_WAIT);
+    assert_int_equal(exchange_body(exchange, f->hub, "GET ", 4), EXCHANGE_WAIT);
     for (int i = 1; i < EXCHANGE_COMPLETIONS_MAX; i++)
         assert_int_equal(exchange_body_end(exchange, f->hub), EXCHANGE_RESPOND);
     assert_int_equal(exchange_body_end(exchange, f->hub), EXCHANGE_HANG_UP);
@@ -102,7 +102,7 @@ static void exchange_start_too_large_is_answered_behind_the_body(void **state)
 
     assert_int_equal(exchange_start(exchange, f->hub), EXCHANGE_WAIT);
     for (int i = 0; i < 300; i++)
-        assert_int_equal(exchange_body(exchange, piece, sizeof piece), EXCHANGE_WAIT);
+        assert_int_equal(exchange_body(exchange, f->hub, piece, sizeof piece), EXCHANGE_WAIT);
     assert_int_equal(exchange->body.length, 0);
     assert_int_equal(exchange_body_end(exchange, f->hub), EXCHANGE_RESPOND);
     assert_int_equal(exchange->response.status, 413);
@@ -132,8 +132,52 @@ static void exchange_body_longer_than_announced_hangs_up(void **state)
 
     assert_int_equal(exchange_start(exchange, f->hub), EXCHANGE_WAIT);
     for (int i = 0; i < 300 && next == EXCHANGE_WAIT; i++)
-        next = exchange_body(exchange, piece, sizeof piece);
+        next = exchange_body(exchange, f->hub, piece, sizeof piece);
     assert_int_equal(next, EXCHANGE_HANG_UP);
+    exchange_free(exchange);
+}
+
+static void exchange_body_that_is_the_head_again_is_answered_and_not_done(void **state)
+{
+    static const struct {
+        const char *method, *path, *body;
+        bool again;
+    } cases[] = {
+        { "PATCH", "/twins/d", "PATCH /twins/d?api-version=2021-04-12 HTTP/1.1", true },
+        { "PUT", "/devices/d", "P", true },
+        { "DELETE", "/devices/d", "DELETE /devi", true },
+        { "PATCH", "/twins/d", "{\"tags\":{}}", false },
+        { "PATCH", "/twins/d", "PUT /twins/d", false },
+    };
+    struct hub_fixture *f = *state;
+    struct identity identity;
+
+    fixture_create(f, "d", "");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        size_t length = strlen(cases[i].body);
+        struct exchange *exchange = start_of(cases[i].method, cases[i].path, (int64_t)length);
+
+        print_message("case %s %s\n", cases[i].method, cases[i].body);
+        assert_int_equal(exchange_start(exchange, f->hub), EXCHANGE_WAIT);
+        assert_int_equal(exchange_body(exchange, f->hub, cases[i].body, length),
+                         cases[i].again ? EXCHANGE_RESPOND_NOW : EXCHANGE_WAIT);
+        assert_int_equal(exchange->close, cases[i].again);
+        assert_int_equal(exchange->responded, cases[i].again);
+        if (cases[i].again)
+            assert_int_equal(exchange->response.status, 503);
+        exchange_free(exchange);
+    }
+    assert_int_equal(hub_get_identity(f->hub, "d", "", &identity), 0);
+}
+
+static void exchange_body_whose_later_piece_looks_like_a_head_is_a_body(void **state)
+{
+    struct hub_fixture *f = *state;
+    struct exchange *exchange = start_of("PATCH", "/twins/d", 20);
+
+    assert_int_equal(exchange_start(exchange, f->hub), EXCHANGE_WAIT);
+    assert_int_equal(exchange_body(exchange, f->hub, "{\"a\":\"", 6), EXCHANGE_WAIT);
+    assert_int_equal(exchange_body(exchange, f->hub, "PATCH /twins", 12), EXCHANGE_WAIT);
     exchange_free(exchange);
 }
 
@@ -147,6 +191,8 @@ int main(void)
         TEST(exchange_start_chunked_is_refused_at_once),
         TEST(exchange_start_too_large_is_answered_behind_the_body),
         TEST(exchange_start_cut_path_touches_nothing),
+        TEST(exchange_body_that_is_the_head_again_is_answered_and_not_done),
+        TEST(exchange_body_whose_later_piece_looks_like_a_head_is_a_body),
         TEST(exchange_body_longer_than_announced_hangs_up),
     };
 

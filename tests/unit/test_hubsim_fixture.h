@@ -24,6 +24,7 @@ struct hub_fixture {
     int64_t wall_ms;
     uint32_t random;
     struct registry *registry;
+    struct faults *faults;
     struct hub *hub;
     char notes[4096]; /* what the operator was told, a line each */
 };
@@ -63,6 +64,7 @@ static inline struct hub_options fixture_options(struct hub_fixture *fixture)
                     .registry = fixture->registry,
                     .names = names,
                     .name_count = 2 },
+        .faults = fixture->faults,
         .note = fixture_note,
         .note_data = fixture,
     };
@@ -79,6 +81,7 @@ static inline void fixture_open(struct hub_fixture *fixture)
         .wall_ms = FIXTURE_WALL_S * 1000,
     };
     assert_int_equal(registry_open(&fixture->registry, ":memory:", &err), 0);
+    assert_int_equal(faults_new(&fixture->faults), 0);
     options = fixture_options(fixture);
     assert_int_equal(hub_open(&fixture->hub, &options), 0);
 }
@@ -86,6 +89,7 @@ static inline void fixture_open(struct hub_fixture *fixture)
 static inline void fixture_close(struct hub_fixture *fixture)
 {
     hub_close(fixture->hub);
+    faults_free(fixture->faults);
     registry_close(fixture->registry);
 }
 

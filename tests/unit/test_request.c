@@ -87,12 +87,48 @@ static void request_exception_form_gives_what_the_standard_says(void **state)
     }
 }
 
+static void request_touches_what_it_reads_or_writes(void **state)
+{
+    static const struct {
+        const char *name;
+        unsigned address;
+        bool want;
+        size_t length;
+        uint8_t pdu[16];
+    } cases[] = {
+        { "first of a read", 100, true, 5, { 3, 0, 100, 0, 4 } },
+        { "last of a read", 103, true, 5, { 3, 0, 100, 0, 4 } },
+        { "before a read", 99, false, 5, { 3, 0, 100, 0, 4 } },
+        { "behind a read", 104, false, 5, { 3, 0, 100, 0, 4 } },
+        { "a coil that is written", 3, true, 5, { 5, 0, 3, 0xFF, 0 } },
+        { "behind a register that is written", 4, false, 5, { 6, 0, 3, 0, 9 } },
+        { "registers that are written", 4, true, 10, { 16, 0, 3, 0, 2, 4, 1, 2, 3, 4 } },
+        { "what function 23 reads", 3, true, 12, { 23, 0, 3, 0, 6, 0, 14, 0, 1, 2, 0, 0xFF } },
+        { "what function 23 writes", 14, true, 12, { 23, 0, 3, 0, 6, 0, 14, 0, 1, 2, 0, 0xFF } },
+        { "neither of them", 12, false, 12, { 23, 0, 3, 0, 6, 0, 14, 0, 1, 2, 0, 0xFF } },
+        { "too short to tell", 0, false, 2, { 7, 0 } },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        size_t length = REQUEST_HEADER + cases[i].length;
+        uint8_t *request = calloc(1, length);
+
+        print_message("case %s\n", cases[i].name);
+        assert_non_null(request);
+        memcpy(request + REQUEST_HEADER, cases[i].pdu, cases[i].length);
+        assert_int_equal(request_touches(request, length, cases[i].address), cases[i].want);
+        free(request);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(request_length_header_split_at_every_byte_waits_for_it),
         cmocka_unit_test(request_length_no_modbus_is_refused),
         cmocka_unit_test(request_exception_form_gives_what_the_standard_says),
+        cmocka_unit_test(request_touches_what_it_reads_or_writes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,9 +4,8 @@
  * reported patches answered, desired changes told, until DISCONNECT. Fails when: the peer breaks a
  * rule, is silent for 1.5 times its keepalive, its token ends, another connection of the identity
  * comes, or it does not read. All end in `over`; nothing is repaired. */
-#include "tests/sim/hubsim/client.h"
+#include "tests/sim/hubsim/client_impl.h"
 
-#include "tests/sim/hubsim/json.h"
 #include "tests/sim/hubsim/mqtt_server.h"
 #include "tests/sim/hubsim/topics.h"
 
@@ -15,35 +14,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum state { NEW, OPEN, OVER };
-
-struct client {
-    struct hub_client as_client; /* what the hub holds; client_of() finds back */
-    struct hub *hub;
-    void (*wake)(void *data);
-    void *data;
-    enum state state;
-    bool attached;
-    bool clean_session;
-    struct mqtt_reader reader;
-    struct buf output;
-    struct registry_session session;
-    uint64_t silence_ms; /* the longest one allowed */
-    uint64_t silent_at;  /* when it will have lasted that long; also for CONNECT and goodbye */
-    uint64_t expires_at; /* when the token ends; 0 before CONNECT */
-};
-
 static struct client *client_of(struct hub_client *as_client)
 {
     return (struct client *)((char *)as_client - offsetof(struct client, as_client));
 }
 
 /* "device/module", for people. */
-static void print_name(const struct client *client, char out[2 * AUTH_ID_MAX])
+static void print_name(const struct client *client, char out[CLIENT_NAME_MAX])
 {
     const char *module_id = client->as_client.module_id;
 
-    snprintf(out, 2 * AUTH_ID_MAX, "%s%s%s", client->as_client.device_id,
+    snprintf(out, CLIENT_NAME_MAX, "%s%s%s", client->as_client.device_id,
              module_id[0] != 0 ? "/" : "", module_id);
 }
 
@@ -57,27 +38,27 @@ static void detach(struct client *client)
 /* No more is taken in; what stands in the output has a little time to leave. */
 static void end(struct client *client, uint64_t now_ms)
 {
-    if (client->state == OVER)
+    if (client->state == CLIENT_OVER)
         return;
     detach(client);
-    client->state = OVER;
+    faults_count(client->plan, FAULTS_ENDED);
+    client->state = CLIENT_OVER;
     client->silent_at = now_ms + CLIENT_GOODBYE_MS;
 }
 
-/* Ended because the peer broke a rule or let a time pass. */
-static void fail(struct client *client, const char *why)
+void client_fail(struct client *client, const char *why)
 {
-    char name[2 * AUTH_ID_MAX];
+    char name[CLIENT_NAME_MAX];
 
     print_name(client, name);
     hub_note(client->hub, "%s: closed: %s", name[0] != 0 ? name : "a client without a name", why);
-    end(client, env_now_ms(hub_env(client->hub)));
+    end(client, client_now(client));
 }
 
-/* Ended at once, nothing more is sent. */
-static void cut(struct client *client, const char *why)
+void client_cut(struct client *client, const char *why)
 {
-    fail(client, why);
+    client_fail(client, why);
+    client_forget_late(client);
     buf_clear(&client->output);
 }
 
@@ -88,11 +69,11 @@ static void on_drop(struct hub_client *as_client, const char *why)
     struct client *client = client_of(as_client);
 
     client->attached = false; /* the hub let go already */
-    cut(client, why);
+    client_cut(client, why);
     client->wake(client->data);
 }
 
-static bool has_subscribed(const struct client *client, const char *filter)
+bool client_has_subscribed(const struct client *client, const char *filter)
 {
     for (size_t i = 0; i < client->session.count; i++) {
         if (strcmp(client->session.filters[i].filter, filter) == 0)
@@ -105,14 +86,49 @@ static void on_desired(struct hub_client *as_client, int64_t version, const char
                        size_t length)
 {
     struct client *client = client_of(as_client);
+    unsigned times;
+    int64_t ahead;
     char topic[96];
 
-    if (!has_subscribed(client, TOPICS_DESIRED))
+    if (!client->greeted || !client_has_subscribed(client, TOPICS_DESIRED))
         return;
+    times = faults_notice(client->plan, &ahead);
+    if (times == 0)
+        faults_count(client->plan, FAULTS_LOST);
     snprintf(topic, sizeof topic, "$iothub/twin/PATCH/properties/desired/?$version=%lld",
-             (long long)version);
-    if (mqtt_write_publish(&client->output, topic, 0, 0, patch, length) != 0)
-        cut(client, "it does not read what it is sent");
+             (long long)(version + ahead));
+    for (; times > 0; times--) {
+        if (mqtt_write_publish(&client->output, topic, 0, 0, patch, length) != 0)
+            client_cut(client, "it does not read what it is sent");
+        faults_count(client->plan, FAULTS_NOTICES);
+    }
+    client->wake(client->data);
+}
+
+static void on_strike(struct hub_client *as_client, const struct faults_strike *strike)
+{
+    struct client *client = client_of(as_client);
+
+    switch (strike->act) {
+    case FAULTS_HALF_OPEN:
+        client->half_open = true;
+        break;
+    case FAULTS_SLOW_READER:
+        client->reads_at = client_now(client) + strike->ms;
+        client->silent_at = client->reads_at + client->silence_ms;
+        break;
+    case FAULTS_SEND:
+        client->struck = true;
+        buf_add(&client->output, strike->bytes, strike->length);
+        break;
+    case FAULTS_RECOVER:
+        client->half_open = false;
+        client->reads_at = 0;
+        client->silent_at = client_now(client) + client->silence_ms;
+        break;
+    default: /* the hub's business */
+        break;
+    }
     client->wake(client->data);
 }
 
@@ -127,6 +143,7 @@ int client_new(struct client **out, struct hub *hub, uint64_t now_ms, void (*wak
         return -ENOMEM;
     client->as_client.desired = on_desired;
     client->as_client.drop = on_drop;
+    client->as_client.strike = on_strike;
     client->hub = hub;
     client->wake = wake;
     client->data = data;
@@ -142,6 +159,7 @@ void client_free(struct client *client)
     if (client == NULL)
         return;
     detach(client);
+    client_forget_late(client);
     mqtt_reader_done(&client->reader);
     buf_done(&client->output);
     free(client);
@@ -154,7 +172,12 @@ struct buf *client_output(struct client *client)
 
 bool client_is_over(const struct client *client)
 {
-    return client->state == OVER;
+    return client->state == CLIENT_OVER;
+}
+
+bool client_reads(const struct client *client)
+{
+    return client->reads_at == 0;
 }
 
 /* ---- CONNECT ---- */
@@ -173,7 +196,7 @@ static void refuse(struct client *client, const struct mqtt_server_connect *conn
 
     hub_note(client->hub, "%.*s: refused (%d): %s", shown, connect->client_id.text, (int)code, why);
     mqtt_server_write_connack(&client->output, false, code);
-    end(client, env_now_ms(hub_env(client->hub)));
+    end(client, client_now(client));
 }
 
 /* The session that was kept, or a new one (rule 5). */
@@ -203,26 +226,48 @@ static void accept(struct client *client, const struct mqtt_server_connect *conn
                    const struct auth_username *name, int64_t left_ms, uint64_t now_ms)
 {
     struct topics_request request;
+    struct buf connack;
     bool present;
 
     memcpy(client->as_client.device_id, name->device_id, sizeof name->device_id);
     memcpy(client->as_client.module_id, name->module_id, sizeof name->module_id);
     client->clean_session = connect->clean_session;
     if (connect->has_will && kind_of(client, connect->will_topic, &request) != TOPICS_TELEMETRY) {
-        fail(client, "its will is for a topic that is not its own");
+        client_fail(client, "its will is for a topic that is not its own");
         return;
     }
     if (open_session(client, &present) != 0) {
         refuse(client, connect, MQTT_SERVER_UNAVAILABLE, "its session cannot be read");
         return;
     }
-    client->state = OPEN;
+    client->state = CLIENT_OPEN;
     client->silence_ms = allowed_silence_ms(connect->keepalive_s);
     client->silent_at = now_ms + client->silence_ms;
     client->expires_at = now_ms + (uint64_t)left_ms;
     client->attached = true;
     hub_attach(client->hub, &client->as_client); /* drops an older connection first (rule 4) */
-    mqtt_server_write_connack(&client->output, present, MQTT_SERVER_ACCEPTED);
+    buf_init(&connack, MQTT_PACKET_MAX);
+    mqtt_server_write_connack(&connack, present, MQTT_SERVER_ACCEPTED);
+    client_say(client, FAULTS_CONNACK, &connack);
+    buf_done(&connack);
+}
+
+/* Whether a fault has refused a client that would be let in. */
+static bool refused_by_fault(struct client *client, const struct mqtt_server_connect *connect,
+                             const struct auth_username *name)
+{
+    char text[FAULTS_IDENTITY_MAX];
+    uint8_t code;
+
+    snprintf(text, sizeof text, "%s%s%s", name->device_id, name->module_id[0] != 0 ? "/" : "",
+             name->module_id);
+    client->plan = faults_plan(hub_faults(client->hub), text);
+    faults_count(client->plan, FAULTS_CONNECTS);
+    if (!faults_refuse(client->plan, &code))
+        return false;
+    faults_count(client->plan, FAULTS_REFUSED);
+    refuse(client, connect, (enum mqtt_server_code)code, "a fault wants it");
+    return true;
 }
 
 static void on_connect(struct client *client, const struct mqtt_packet *packet, uint64_t now_ms)
@@ -238,7 +283,7 @@ static void on_connect(struct client *client, const struct mqtt_packet *packet, 
         return;
     }
     if (rc != 0) {
-        fail(client, "its CONNECT is malformed");
+        client_fail(client, "its CONNECT is malformed");
         return;
     }
     const struct access_credentials credentials = {
@@ -246,11 +291,11 @@ static void on_connect(struct client *client, const struct mqtt_packet *packet, 
         connect.username.length, connect.password.text,    connect.password.length,
     };
     rc = access_sign_in(hub_access(client->hub), &credentials, &name, &expiry_ms, &err);
-    if (rc == 0)
-        accept(client, &connect, &name, expiry_ms - env_wall_ms(hub_env(client->hub)), now_ms);
-    else
+    if (rc != 0)
         refuse(client, &connect,
                rc == -EACCES ? MQTT_SERVER_NOT_AUTHORISED : MQTT_SERVER_UNAVAILABLE, err.msg);
+    else if (!refused_by_fault(client, &connect, &name))
+        accept(client, &connect, &name, expiry_ms - env_wall_ms(hub_env(client->hub)), now_ms);
 }
 
 /* ---- SUBSCRIBE, UNSUBSCRIBE ---- */
@@ -288,34 +333,45 @@ static void add_filter(struct client *client, struct mqtt_text filter, uint8_t q
         client->session.count++;
 }
 
+/* Takes all filters over; the codes that answer them go to `codes`. False: one is not allowed. */
+static bool take_filters(struct client *client, struct mqtt_server_filters *filters,
+                         struct buf *codes)
+{
+    struct mqtt_text filter;
+    uint8_t qos;
+
+    while (mqtt_server_next_filter(filters, &filter, &qos)) {
+        if (!topics_may_subscribe(filter, client->as_client.device_id, client->as_client.module_id))
+            return false;
+        qos = qos > 1 ? 1 : qos;
+        add_filter(client, filter, qos);
+        buf_add_byte(codes, qos);
+    }
+    return true;
+}
+
 static void on_subscribe(struct client *client, const struct mqtt_packet *packet)
 {
     struct mqtt_server_filters filters;
-    struct mqtt_text filter;
-    struct buf codes;
+    struct buf codes, suback;
     uint16_t packet_id;
-    uint8_t qos;
 
     if (mqtt_server_parse_filters(packet, &packet_id, &filters) != 0) {
-        fail(client, "its SUBSCRIBE is malformed");
+        client_fail(client, "its SUBSCRIBE is malformed");
         return;
     }
     buf_init(&codes, MQTT_PACKET_MAX);
-    while (mqtt_server_next_filter(&filters, &filter, &qos)) {
-        if (!topics_may_subscribe(filter, client->as_client.device_id,
-                                  client->as_client.module_id)) {
-            fail(client, "it subscribes to a topic that the hub does not have for it");
-            buf_done(&codes);
-            return;
-        }
-        qos = qos > 1 ? 1 : qos;
-        add_filter(client, filter, qos);
-        buf_add_byte(&codes, qos);
+    buf_init(&suback, MQTT_PACKET_MAX);
+    if (!take_filters(client, &filters, &codes)) {
+        client_fail(client, "it subscribes to a topic that the hub does not have for it");
+    } else if (codes.error != 0 || save_session(client) != 0) {
+        client_fail(client, "its session cannot be stored");
+    } else {
+        faults_count(client->plan, FAULTS_SUBSCRIBED);
+        mqtt_server_write_suback(&suback, packet_id, codes.bytes, codes.length);
+        client_say(client, FAULTS_SUBACK, &suback);
     }
-    if (codes.error != 0 || save_session(client) != 0)
-        fail(client, "its session cannot be stored");
-    else
-        mqtt_server_write_suback(&client->output, packet_id, codes.bytes, codes.length);
+    buf_done(&suback);
     buf_done(&codes);
 }
 
@@ -327,7 +383,7 @@ static void on_unsubscribe(struct client *client, const struct mqtt_packet *pack
     uint8_t qos;
 
     if (mqtt_server_parse_filters(packet, &packet_id, &filters) != 0) {
-        fail(client, "its UNSUBSCRIBE is malformed");
+        client_fail(client, "its UNSUBSCRIBE is malformed");
         return;
     }
     while (mqtt_server_next_filter(&filters, &filter, &qos)) {
@@ -337,142 +393,18 @@ static void on_unsubscribe(struct client *client, const struct mqtt_packet *pack
             client->session.filters[i] = client->session.filters[--client->session.count];
     }
     if (save_session(client) != 0)
-        fail(client, "its session cannot be stored");
+        client_fail(client, "its session cannot be stored");
     else
         mqtt_server_write_unsuback(&client->output, packet_id);
-}
-
-/* ---- PUBLISH ---- */
-
-/* Answers on $iothub/twin/res/STATUS/?$rid=RID[&$version=N], if the client listens there (rule 13).
- */
-static void respond(struct client *client, int status, struct mqtt_text rid, int64_t version,
-                    const struct buf *body)
-{
-    struct buf topic;
-
-    if (!has_subscribed(client, TOPICS_RESPONSES))
-        return;
-    buf_init(&topic, 1024);
-    buf_printf(&topic, "$iothub/twin/res/%d/?$rid=%.*s", status, (int)rid.length, rid.text);
-    if (version >= 0)
-        buf_printf(&topic, "&$version=%lld", (long long)version);
-    if (topic.error != 0)
-        fail(client, "its request id is too long");
-    else
-        mqtt_write_publish(&client->output, buf_text(&topic), 0, 0, body->bytes, body->length);
-    buf_done(&topic);
-}
-
-/* The status and the error code of section 7.6 for what became of a twin request. */
-static void respond_error(struct client *client, struct mqtt_text rid, int rc, const char *why)
-{
-    const struct env *env = hub_env(client->hub);
-    char stamp[STAMP_MAX];
-    struct buf body;
-    int status = 500, code = 500001;
-
-    if (rc == -EINVAL || rc == -EFBIG || rc == -EBADMSG || rc == -ERANGE) {
-        status = 400;
-        code = 400004;
-    } else if (rc == -ESTALE) {
-        status = 412;
-        code = 412001;
-    } else if (rc == -ENOENT) {
-        status = 404;
-        code = client->as_client.module_id[0] != 0 ? 404010 : 404001;
-    }
-    stamp_print(env_wall_ms(env), stamp);
-    buf_init(&body, 4096);
-    buf_printf(
-        &body,
-        "{\"errorCode\":%d,\"trackingId\":\"%08x%08x%08x%08x-G:0-TimeStamp:%s\",\"message\":", code,
-        (unsigned)env_random_u32(env), (unsigned)env_random_u32(env), (unsigned)env_random_u32(env),
-        (unsigned)env_random_u32(env), stamp);
-    json_print_text(&body, why);
-    buf_printf(&body, ",\"timestampUtc\":\"%s\"}", stamp);
-    respond(client, status, rid, -1, &body);
-    buf_done(&body);
-}
-
-static void on_get(struct client *client, struct mqtt_text rid)
-{
-    struct buf body;
-    struct twin twin;
-    int rc = hub_get_twin(client->hub, client->as_client.device_id, client->as_client.module_id,
-                          &twin);
-
-    if (rc != 0) {
-        respond_error(client, rid, rc, "the twin cannot be read");
-        return;
-    }
-    buf_init(&body, CLIENT_OUTPUT_MAX);
-    twin_print_for_module(&body, &twin);
-    if (body.error == 0)
-        respond(client, 200, rid, -1, &body);
-    else
-        respond_error(client, rid, body.error, "the twin cannot be printed");
-    buf_done(&body);
-    twin_done(&twin);
-}
-
-static void on_reported(struct client *client, const struct topics_request *request,
-                        const struct mqtt_publish *publish)
-{
-    const struct buf nothing = { 0 };
-    struct err err = { "the reported properties are not JSON that a twin can hold" };
-    cJSON *patch = NULL;
-    int64_t version;
-    int rc = request->base_is_a_number ? 0 : -EINVAL;
-
-    if (rc == 0 && publish->payload_length > CLIENT_PATCH_MAX)
-        rc = -EFBIG;
-    if (rc == 0)
-        rc = json_parse(&patch, (const char *)publish->payload, publish->payload_length);
-    if (rc == 0)
-        rc = hub_report(client->hub, client->as_client.device_id, client->as_client.module_id,
-                        patch, request->base, &version, &err);
-    cJSON_Delete(patch);
-    if (rc == 0)
-        respond(client, 204, request->rid, version, &nothing);
-    else
-        respond_error(client, request->rid, rc, err.msg);
-}
-
-static void on_publish(struct client *client, const struct mqtt_packet *packet)
-{
-    struct topics_request request;
-    struct mqtt_publish publish;
-    enum topics_kind kind;
-
-    if (mqtt_parse_publish(packet, &publish) != 0) {
-        fail(client, "its PUBLISH is malformed");
-        return;
-    }
-    if (publish.qos > 1) {
-        fail(client, "it publishes with quality of service 2");
-        return;
-    }
-    kind = kind_of(client, publish.topic, &request);
-    if (kind == TOPICS_FORBIDDEN) {
-        fail(client, "it publishes to a topic that the hub does not have for it");
-        return;
-    }
-    if (publish.qos == 1)
-        mqtt_write_puback(&client->output, publish.packet_id);
-    /* Telemetry and late answers to methods are taken and let go: nobody reads them here. */
-    if (kind == TOPICS_TWIN_GET)
-        on_get(client, request.rid);
-    else if (kind == TOPICS_TWIN_REPORTED)
-        on_reported(client, &request, &publish);
 }
 
 /* ---- all packets ---- */
 
 static void on_packet(struct client *client, const struct mqtt_packet *packet, uint64_t now_ms)
 {
-    if ((client->state == NEW) != (packet->type == MQTT_CONNECT)) {
-        fail(client, client->state == NEW ? "its first packet is not CONNECT" : "a second CONNECT");
+    if ((client->state == CLIENT_NEW) != (packet->type == MQTT_CONNECT)) {
+        client_fail(client, client->state == CLIENT_NEW ? "its first packet is not CONNECT"
+                                                        : "a second CONNECT");
         return;
     }
     switch (packet->type) {
@@ -486,16 +418,21 @@ static void on_packet(struct client *client, const struct mqtt_packet *packet, u
         on_unsubscribe(client, packet);
         break;
     case MQTT_PUBLISH:
-        on_publish(client, packet);
+        client_on_publish(client, packet);
         break;
     case MQTT_PINGREQ:
+        faults_count(client->plan, FAULTS_PINGS);
         mqtt_server_write_pingresp(&client->output);
         break;
     case MQTT_DISCONNECT:
         end(client, now_ms);
         break;
+    case MQTT_PUBACK:
+        if (!client->struck) /* else a fault may have asked for it */
+            client_fail(client, "a PUBACK of nothing");
+        break;
     default: /* the hub sends nothing that these could answer */
-        fail(client, "a packet that a client has no reason to send");
+        client_fail(client, "a packet that a client has no reason to send");
     }
 }
 
@@ -504,38 +441,59 @@ void client_receive(struct client *client, const uint8_t *bytes, size_t length, 
     struct mqtt_packet packet;
     int rc;
 
-    if (client->state == OVER)
+    if (client->state == CLIENT_OVER || client->half_open)
         return;
     rc = mqtt_reader_feed(&client->reader, bytes, length);
-    while (rc == 0 && client->state != OVER) {
+    while (rc == 0 && client->state != CLIENT_OVER) {
         rc = mqtt_reader_next(&client->reader, &packet);
         if (rc != 0)
             break;
-        if (client->state == OPEN)
+        if (client->state == CLIENT_OPEN)
             client->silent_at = now_ms + client->silence_ms;
         on_packet(client, &packet, now_ms);
         if (client->output.error != 0)
-            cut(client, "it does not read what it is sent");
+            client_cut(client, "it does not read what it is sent");
     }
     if (rc != 0 && rc != -EAGAIN)
-        fail(client, rc == -ENOSPC ? "a packet larger than 256 KB" : "what it sends is not MQTT");
+        client_fail(client,
+                    rc == -ENOSPC ? "a packet larger than 256 KB" : "what it sends is not MQTT");
+}
+
+/* Ends one who has been there or silent for too long. */
+static void judge(struct client *client, uint64_t now_ms)
+{
+    if (client->state == CLIENT_OPEN && now_ms >= client->expires_at)
+        client_cut(client, "its token has expired");
+    else if (now_ms >= client->silent_at)
+        client_cut(client, client->state == CLIENT_NEW ? "no CONNECT within 60 s"
+                                                       : "silent for 1.5 times its keepalive");
+}
+
+static uint64_t earlier(uint64_t one, uint64_t other)
+{
+    return other != 0 && other < one ? other : one;
 }
 
 uint64_t client_tick(struct client *client, uint64_t now_ms)
 {
-    if (client->state == OVER) {
+    uint64_t next = client_release(client, now_ms);
+
+    if (client->state == CLIENT_OVER) {
         if (now_ms >= client->silent_at)
             buf_clear(&client->output);
         return client->output.length > 0 ? client->silent_at : 0;
     }
-    if (client->state == OPEN && now_ms >= client->expires_at)
-        cut(client, "its token has expired");
-    else if (now_ms >= client->silent_at)
-        cut(client,
-            client->state == NEW ? "no CONNECT within 60 s" : "silent for 1.5 times its keepalive");
-    if (client->state == OVER)
+    if (client->half_open) /* nobody judges who is not there */
         return 0;
-    if (client->state == OPEN && client->expires_at < client->silent_at)
-        return client->expires_at;
-    return client->silent_at;
+    if (now_ms >= client->reads_at)
+        client->reads_at = 0;
+    judge(client, now_ms);
+    if (client->state == CLIENT_OVER)
+        return 0;
+    if (client->state == CLIENT_OPEN)
+        next = earlier(next, client->expires_at);
+    next = earlier(next, client->reads_at);
+    if (client->output.length > 0 && client->leaves_at > now_ms)
+        next = earlier(next, client->leaves_at);
+    return earlier(next, client->silent_at);
 }

@@ -41,7 +41,18 @@ void client_receive(struct client *client, const uint8_t *bytes, size_t length, 
 /* Ends what has lasted too long. Returns the next moment to be called at, in ms; 0 = none. */
 uint64_t client_tick(struct client *client, uint64_t now_ms);
 
-/* What is to be sent; the caller consumes it. */
+/* What is to be sent. */
 struct buf *client_output(struct client *client);
+
+/* Whether something may be sent now. */
+bool client_may_send(struct client *client, uint64_t now_ms);
+
+/* Takes the next frame out of the output: its length, at most `max`; 0 = nothing may be sent now.
+ * `*text`: as a text frame, which MQTT forbids (a fault). */
+size_t client_take_frame(struct client *client, uint64_t now_ms, uint8_t *out, size_t max,
+                         bool *text);
+
+/* Whether bytes are to be taken from the network; changes in client_tick and before a wake. */
+bool client_reads(const struct client *client);
 
 bool client_is_over(const struct client *client);

@@ -25,13 +25,15 @@ struct exchange {
     bool close; /* the connection cannot carry another request */
 
     struct buf body;
+    bool body_begun;
     bool responded;
     int completions;
 };
 
 enum exchange_next {
-    EXCHANGE_WAIT,    /* for more of the body */
-    EXCHANGE_RESPOND, /* send `response`, now or as soon as it may be written */
+    EXCHANGE_WAIT,        /* for more of the body */
+    EXCHANGE_RESPOND,     /* send `response`, now or as soon as it may be written */
+    EXCHANGE_RESPOND_NOW, /* send `response` before anything else comes, then close */
     EXCHANGE_HANG_UP,
 };
 
@@ -43,8 +45,10 @@ void exchange_free(struct exchange *exchange);
 /* The head is complete. */
 enum exchange_next exchange_start(struct exchange *exchange, struct hub *hub);
 
-/* A piece of the body, or of what comes behind it. */
-enum exchange_next exchange_body(struct exchange *exchange, const void *bytes, size_t length);
+/* A piece of the body, or of what comes behind it; or the head once more, where libwebsockets takes it
+ * for the body: that is answered 503, nothing of the request is carried out. */
+enum exchange_next exchange_body(struct exchange *exchange, struct hub *hub, const void *bytes,
+                                 size_t length);
 
 /* The body is complete; may be said again when bytes follow it, but not without end. */
 enum exchange_next exchange_body_end(struct exchange *exchange, struct hub *hub);

@@ -19,6 +19,8 @@ struct hub {
     struct hub_client *clients;
 };
 
+static size_t on_strike(void *data, const char *identity, const struct faults_strike *strike);
+
 /* ---- open and close ---- */
 
 int hub_open(struct hub **out, const struct hub_options *options)
@@ -35,6 +37,8 @@ int hub_open(struct hub **out, const struct hub_options *options)
         return rc;
     }
     hub->registry = options->access.registry;
+    if (options->faults != NULL)
+        faults_on_strike(options->faults, on_strike, hub);
     *out = hub;
     return 0;
 }
@@ -64,6 +68,11 @@ void hub_note(const struct hub *hub, const char *format, ...)
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     hub->options.note(hub->options.note_data, text);
+}
+
+struct faults *hub_faults(const struct hub *hub)
+{
+    return hub->options.faults;
 }
 
 const struct access *hub_access(const struct hub *hub)
@@ -128,6 +137,48 @@ static void drop_below(struct hub *hub, const char *device_id, const char *modul
             (module_id[0] == 0 || strcmp(client->module_id, module_id) == 0))
             drop(hub, client, why);
     }
+}
+
+/* ---- faults ---- */
+
+static bool is_named(const struct hub_client *client, const char *identity)
+{
+    size_t length = strlen(client->device_id);
+
+    if (strcmp(identity, "*") == 0)
+        return true;
+    if (strncmp(identity, client->device_id, length) != 0)
+        return false;
+    return client->module_id[0] == 0
+               ? identity[length] == 0
+               : identity[length] == '/' && strcmp(identity + length + 1, client->module_id) == 0;
+}
+
+static void strike_client(struct hub *hub, struct hub_client *client,
+                          const struct faults_strike *strike)
+{
+    if (strike->act == FAULTS_WIPE)
+        registry_delete_session(hub->registry, client->device_id, client->module_id);
+    if (strike->act == FAULTS_WIPE || strike->act == FAULTS_DROP)
+        drop(hub, client, "a fault wants it");
+    else if (client->strike != NULL)
+        client->strike(client, strike);
+}
+
+static size_t on_strike(void *data, const char *identity, const struct faults_strike *strike)
+{
+    struct hub *hub = data;
+    struct hub_client *client, *next;
+    size_t met = 0;
+
+    for (client = hub->clients; client != NULL; client = next) {
+        next = client->next;
+        if (!is_named(client, identity))
+            continue;
+        met++;
+        strike_client(hub, client, strike);
+    }
+    return met;
 }
 
 /* ---- identities ---- */

@@ -10,6 +10,7 @@
 #include "base/env.h"
 #include "base/err.h"
 #include "tests/sim/hubsim/access.h"
+#include "tests/sim/hubsim/faults.h"
 #include "tests/sim/hubsim/identity.h"
 #include "tests/sim/hubsim/registry.h"
 #include "tests/sim/hubsim/twin.h"
@@ -24,6 +25,7 @@ struct hub;
 
 struct hub_options {
     struct access_options access;               /* what they point to outlives the hub */
+    struct faults *faults;                      /* outlives the hub; NULL = none */
     void (*note)(void *data, const char *text); /* one line for the operator; NULL = none */
     void *note_data;
 };
@@ -36,6 +38,8 @@ struct hub_client {
     void (*desired)(struct hub_client *client, int64_t version, const char *patch, size_t length);
     /* To be closed now, without a word; the hub has let go of it already. */
     void (*drop)(struct hub_client *client, const char *why);
+    /* A fault of the connection itself; drops are told by drop. */
+    void (*strike)(struct hub_client *client, const struct faults_strike *strike);
     struct hub_client *next; /* the hub's */
 };
 
@@ -49,6 +53,9 @@ const struct env *hub_env(const struct hub *hub);
 
 /* One line for the operator. */
 __attribute__((format(printf, 2, 3))) void hub_note(const struct hub *hub, const char *format, ...);
+
+/* What goes wrong on purpose; NULL = nothing. */
+struct faults *hub_faults(const struct hub *hub);
 
 /* Who may come in. */
 const struct access *hub_access(const struct hub *hub);

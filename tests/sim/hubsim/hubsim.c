@@ -6,9 +6,12 @@
  * allowed (77), the state is no state (78), OpenSSL or libwebsockets refuse (70). */
 #include "tests/sim/hubsim/address.h"
 #include "tests/sim/hubsim/certificate.h"
+#include "tests/sim/hubsim/faults.h"
 #include "tests/sim/hubsim/hub.h"
 #include "tests/sim/hubsim/registry.h"
 #include "tests/sim/hubsim/server.h"
+#include "tests/sim/modbussim/address.h"
+#include "tests/sim/modbussim/control.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -40,17 +43,22 @@ static const char usage[] =
     "  --port PORT          0 = any (8443)\n"
     "  --host-name NAME     the hub's name in connection strings and certificate (localhost)\n"
     "  --expiry-grace S     seconds that a token is good for after its end (0)\n"
+    "  --control ADDR:PORT  take faults here, a line each: \"* drop\", \"DEVICE/MODULE refuse "
+    "5\",\n"
+    "                       \"... ok\", \"... status\"; an unknown one is answered with all names\n"
     "  --help, --version\n"
     "\n"
     "It prints, a line each:\n"
     "  policy NAME HostName=...;SharedAccessKeyName=NAME;SharedAccessKey=...\n"
     "  ca PATH              the certificate that clients must trust\n"
+    "  control ADDR:PORT    with --control\n"
     "  ready https://HOST:PORT\n";
 
 struct options {
     const char *state;
     const char *listen;
     const char *host_name;
+    const char *control; /* NULL = none */
     int port;
     uint32_t expiry_grace_s;
 };
@@ -109,6 +117,9 @@ static int take_option(struct options *options, int option, const char *argument
             return wrong("--expiry-grace is not 0 to 86400 seconds: ", optarg);
         options->expiry_grace_s = (uint32_t)number;
         return 0;
+    case 'c':
+        options->control = optarg;
+        return 0;
     case ':':
         return wrong("a value is missing behind ", argument);
     default:
@@ -125,6 +136,7 @@ static int read_options(struct options *options, int argc, char **argv)
         { "port", required_argument, NULL, 'p' },
         { "host-name", required_argument, NULL, 'n' },
         { "expiry-grace", required_argument, NULL, 'g' },
+        { "control", required_argument, NULL, 'c' },
         { "help", no_argument, NULL, 'h' },
         { "version", no_argument, NULL, 'v' },
         { NULL, 0, NULL, 0 },
@@ -329,6 +341,9 @@ struct program {
     struct registry *registry;
     struct hub *hub;
     struct server *server;
+    struct faults *faults;
+    struct control *control;
+    char control_address[ADDRESS_TEXT_MAX];
     const char *names[ACCESS_NAMES_MAX];
     size_t name_count;
     char authority_path[PATH_MAX];
@@ -352,6 +367,7 @@ static void on_signal(uv_signal_t *signal, int number)
         if (!uv_is_closing((uv_handle_t *)&program->signals[i]))
             uv_close((uv_handle_t *)&program->signals[i], NULL);
     }
+    control_close(program->control);
     server_close(program->server);
 }
 
@@ -367,6 +383,8 @@ static void print_lines(const struct program *program)
                name, access_policy_key(hub_access(program->hub), name));
     }
     printf("ca %s\n", program->authority_path);
+    if (program->control != NULL)
+        printf("control %s\n", program->control_address);
     printf("ready https://%s%s%s:%d\n", open, host, open[0] != 0 ? "]" : "",
            server_port(program->server));
     fflush(stdout);
@@ -381,7 +399,12 @@ static int open_state(struct program *program, struct err *err)
                     .expiry_grace_s = program->options.expiry_grace_s },
         .note = print_note,
     };
-    int rc = registry_open(&program->registry, program->options.state, err);
+    int rc = faults_new(&program->faults);
+
+    if (rc != 0)
+        return rc;
+    options.faults = program->faults;
+    rc = registry_open(&program->registry, program->options.state, err);
 
     if (rc != 0)
         return rc;
@@ -420,6 +443,28 @@ static int open_door(struct program *program, struct err *err)
     return rc;
 }
 
+/* The control address, where faults are asked for. */
+static int open_control(struct program *program, struct err *err)
+{
+    const char *address = program->options.control;
+    char host[64];
+    uint16_t port;
+    int fd, rc;
+
+    if (address == NULL)
+        return 0;
+    rc = address_split(address, host, sizeof host, &port);
+    if (rc != 0) {
+        err_set(err, "--control is not ADDR:PORT: %.100s", address);
+        return rc;
+    }
+    rc = address_listen(&fd, host, port, err);
+    if (rc != 0)
+        return rc;
+    address_print(program->control_address, fd);
+    return control_new(&program->control, &program->loop, fd, faults_run, program->faults);
+}
+
 static void run(struct program *program)
 {
     static const int numbers[2] = { SIGTERM, SIGINT };
@@ -430,6 +475,14 @@ static void run(struct program *program)
         uv_signal_start(&program->signals[i], on_signal, numbers[i]);
     }
     print_lines(program);
+    uv_run(&program->loop, UV_RUN_DEFAULT);
+}
+
+/* Says why, and lets the loop close what is open. */
+static void give_up(struct program *program, const struct err *err)
+{
+    fprintf(stderr, "hubsim: %s\n", err->msg);
+    control_close(program->control);
     uv_run(&program->loop, UV_RUN_DEFAULT);
 }
 
@@ -454,13 +507,16 @@ int main(int argc, char **argv)
 
     rc = open_state(&program, &err);
     if (rc == 0)
+        rc = open_control(&program, &err);
+    if (rc == 0)
         rc = open_door(&program, &err);
     if (rc == 0)
         run(&program);
     else
-        fprintf(stderr, "hubsim: %s\n", err.msg);
+        give_up(&program, &err);
     server_free(program.server);
     hub_close(program.hub);
+    faults_free(program.faults);
     registry_close(program.registry);
     if (uv_loop_close(&program.loop) != 0) {
         fputs("hubsim: the loop did not close\n", stderr);

@@ -8,6 +8,8 @@
  * - a service buffer of 32 KB, or bodies over TLS stall (the event glue reads once only);
  * - no response inside BODY_COMPLETION, or the next pipelined request is taken for a body for ever;
  * repeats of BODY_COMPLETION are bytes behind the body: ignored, and too many end the connection;
+ * - a request with a body that came in one piece behind another: its head is handed out once more, as
+ * its body, and then BODY_COMPLETION without end: answered at once (503), then the connection closes;
  * - no chunked bodies (they are handed out undecoded): 411, then the connection closes;
  * - a PUT, POST or PATCH without Content-Length swallows the next request: answered, then closed;
  * - a Content-Length of 0 gives BODY callbacks for POST only;
@@ -57,6 +59,7 @@ struct link {
     struct lws *wsi;
     struct client *client;
     struct link *next;
+    bool reads; /* as libwebsockets was told */
 };
 
 /* What libwebsockets keeps per connection: a pointer of ours, for either kind. */
@@ -79,6 +82,8 @@ static uint64_t now_of(const struct server *server)
 
 static void on_timer(uv_timer_t *timer);
 
+/* In a millisecond at the earliest: libuv runs a timer of 0 that its own callback starts before it looks
+ * at a socket, and so for ever. */
 static void schedule(struct server *server, uint64_t at_ms)
 {
     uint64_t now = now_of(server);
@@ -87,7 +92,7 @@ static void schedule(struct server *server, uint64_t at_ms)
         return;
     server->timer_at = at_ms;
     uv_update_time(server->loop);
-    uv_timer_start(&server->timer, on_timer, at_ms > now ? at_ms - now : 0, 0);
+    uv_timer_start(&server->timer, on_timer, at_ms > now ? at_ms - now : 1, 0);
 }
 
 /* Whether nothing is left to do for the link but to close it. */
@@ -106,8 +111,14 @@ static void attend(struct link *link)
                  now_of(link->server)); /* not here: it may be another one's callback */
         return;
     }
-    if (client_output(link->client)->length > 0)
+    if (link->reads != client_reads(link->client)) {
+        link->reads = !link->reads;
+        lws_rx_flow_control(link->wsi, link->reads);
+    }
+    if (client_may_send(link->client, now_of(link->server)))
         lws_callback_on_writable(link->wsi);
+    else /* it may gather from now on, which moves the deadline */
+        deadline = client_tick(link->client, now_of(link->server));
     if (deadline != 0)
         schedule(link->server, deadline);
 }
@@ -142,6 +153,7 @@ static int open_link(struct session *session, struct lws *wsi)
         return -1;
     link->server = server;
     link->wsi = wsi;
+    link->reads = true;
     if (client_new(&link->client, server->hub, now_of(server), on_wake, link) != 0) {
         free(link);
         return -1;
@@ -184,16 +196,16 @@ static int on_receive(struct link *link, struct lws *wsi, const void *bytes, siz
 /* One write per WRITEABLE: back-pressure is ours, the library buffers whatever it is given. */
 static int on_link_writable(struct link *link, struct lws *wsi)
 {
-    struct buf *output = client_output(link->client);
-    size_t length = output->length < FRAME_MAX ? output->length : FRAME_MAX;
     uint8_t frame[LWS_PRE + FRAME_MAX];
+    bool text = false;
+    size_t length = client_take_frame(link->client, now_of(link->server), frame + LWS_PRE,
+                                      FRAME_MAX, &text);
 
     if (length > 0) {
-        memcpy(frame + LWS_PRE, output->bytes, length);
-        buf_consume(output, length);
-        if (lws_write(wsi, frame + LWS_PRE, length, LWS_WRITE_BINARY) < (int)length)
+        if (lws_write(wsi, frame + LWS_PRE, length, text ? LWS_WRITE_TEXT : LWS_WRITE_BINARY) <
+            (int)length)
             return -1;
-        lws_callback_on_writable(wsi);
+        lws_callback_on_writable(wsi); /* before the end, too: it has left then */
         return 0;
     }
     return is_finished(link) ? -1 : 0;
@@ -310,7 +322,9 @@ static bool path_is_cut(struct lws *wsi, enum lws_token_indexes token)
 {
     char rest[8];
 
-    return lws_hdr_copy_fragment(wsi, rest, sizeof rest, token, 1) != -1;
+    /* Longer than `rest` it cannot be copied, empty it has no length. */
+    return lws_hdr_fragment_length(wsi, token, 1) > 0 ||
+           lws_hdr_copy_fragment(wsi, rest, sizeof rest, token, 1) != -1;
 }
 
 static int64_t content_length(struct lws *wsi)
@@ -348,24 +362,6 @@ static bool read_head(struct exchange *x, struct lws *wsi)
     x->chunked = lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0;
     x->content_length = content_length(wsi);
     return x->path != NULL;
-}
-
-/* What libwebsockets is to return for what comes next. The response waits for HTTP_WRITEABLE
- * always. */
-static int go_on(struct lws *wsi, enum exchange_next next)
-{
-    if (next == EXCHANGE_RESPOND)
-        lws_callback_on_writable(wsi);
-    return next == EXCHANGE_HANG_UP ? -1 : 0;
-}
-
-static int on_request(struct session *session, struct lws *wsi)
-{
-    free_exchange(session);
-    session->exchange = exchange_new();
-    if (session->exchange == NULL || !read_head(session->exchange, wsi))
-        return -1;
-    return go_on(wsi, exchange_start(session->exchange, server_of(wsi)->hub));
 }
 
 /* ---- responses ---- */
@@ -414,18 +410,57 @@ static int write_body(const struct exchange *x, struct lws *wsi)
     return written == (int)length ? 0 : -1;
 }
 
-static int on_response_writable(struct session *session, struct lws *wsi)
+static int respond(struct session *session, struct lws *wsi)
 {
     struct exchange *x = session->exchange;
-    bool close;
+    bool close = x->close;
 
-    if (x == NULL || !x->responded)
-        return 0;
-    close = x->close;
     if (write_head(x, wsi) != 0 || write_body(x, wsi) != 0)
         return -1;
     free_exchange(session); /* the session's memory is zeroed by the next call */
     return close || lws_http_transaction_completed(wsi) != 0 ? -1 : 0;
+}
+
+/* What libwebsockets is to return for what comes next. A response waits for HTTP_WRITEABLE, but for
+ * one that ends the connection now. */
+static int go_on(struct session *session, struct lws *wsi, enum exchange_next next)
+{
+    if (next == EXCHANGE_RESPOND_NOW)
+        return respond(session, wsi);
+    if (next == EXCHANGE_RESPOND)
+        lws_callback_on_writable(wsi);
+    return next == EXCHANGE_HANG_UP ? -1 : 0;
+}
+
+static int on_request(struct session *session, struct lws *wsi)
+{
+    free_exchange(session);
+    session->exchange = exchange_new();
+    if (session->exchange == NULL || !read_head(session->exchange, wsi))
+        return -1;
+    return go_on(session, wsi, exchange_start(session->exchange, server_of(wsi)->hub));
+}
+
+static int on_body(struct session *session, struct lws *wsi, const void *bytes, size_t length)
+{
+    if (session->exchange == NULL)
+        return 0;
+    return go_on(session, wsi,
+                 exchange_body(session->exchange, server_of(wsi)->hub, bytes, length));
+}
+
+static int on_body_end(struct session *session, struct lws *wsi)
+{
+    if (session->exchange == NULL)
+        return 0;
+    return go_on(session, wsi, exchange_body_end(session->exchange, server_of(wsi)->hub));
+}
+
+static int on_response_writable(struct session *session, struct lws *wsi)
+{
+    if (session->exchange == NULL || !session->exchange->responded)
+        return 0;
+    return respond(session, wsi);
 }
 
 static int http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
@@ -439,14 +474,15 @@ static int http_callback(struct lws *wsi, enum lws_callback_reasons reason, void
     case LWS_CALLBACK_HTTP:
         return on_request(session, wsi);
     case LWS_CALLBACK_HTTP_BODY:
-        return session->exchange != NULL ? go_on(wsi, exchange_body(session->exchange, in, length))
-                                         : 0;
+        return on_body(session, wsi, in, length);
     case LWS_CALLBACK_HTTP_BODY_COMPLETION:
-        return session->exchange != NULL
-                   ? go_on(wsi, exchange_body_end(session->exchange, server_of(wsi)->hub))
-                   : 0;
+        return on_body_end(session, wsi);
     case LWS_CALLBACK_HTTP_WRITEABLE:
         return on_response_writable(session, wsi);
+    case LWS_CALLBACK_RAW_SKT_BIND_PROTOCOL: /* CONNECT: no HTTP from here on, to libwebsockets */
+    case LWS_CALLBACK_RAW_ADOPT:
+    case LWS_CALLBACK_RAW_RX:
+        return -1;
     case LWS_CALLBACK_HTTP_DROP_PROTOCOL:
     case LWS_CALLBACK_CLOSED_HTTP:
         if (session != NULL)
@@ -492,6 +528,7 @@ static int open_context(struct server *server, const struct server_options *opti
         .pt_serv_buf_size = SERVICE_BUFFER,
         .max_http_header_data = HEADERS_MAX,
         .fd_limit_per_thread = options->descriptors_max,
+        .timeout_secs = REQUEST_S, /* of the context: a vhost's is not looked at */
         .user = server,
     };
 
@@ -509,7 +546,6 @@ static int open_vhost(struct server *server, const struct server_options *option
         .protocols = protocols,
         .alpn = "http/1.1",
         .keepalive_timeout = KEEPALIVE_S,
-        .timeout_secs = REQUEST_S,
         .retry_and_idle_policy = &no_pings,
         .server_ssl_cert_mem = certificate->certificate,
         .server_ssl_cert_mem_len = (unsigned int)strlen(certificate->certificate),

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { WORDS_MAX = 8 }; /* one more than the longest command has */
+
 /* "DEVICE.TAG" as a point; NULL with the answer written. */
 static const struct point *find_point(struct simulator *sim, char *name, char *answer)
 {
@@ -65,53 +67,81 @@ static void command_set(struct simulator *sim, char *name, const char *text, cha
                  rc == -ERANGE ? "more than the registers hold" : "of the wrong type");
 }
 
-/* Every unit with that number, or the unit of that device. */
-static void command_unit(struct simulator *sim, const char *which, const char *what, char *answer)
+/* Whether `which` is the number or the name of a device, or "*". */
+static bool is_meant(const char *which, const struct modbus_device *device)
 {
-    bool silent = strcmp(what, "silent") == 0;
+    char number[8];
+
+    snprintf(number, sizeof number, "%u", (unsigned)device->unit_id);
+    return strcmp(which, number) == 0 || strcmp(which, device->name) == 0 ||
+           strcmp(which, "*") == 0;
+}
+
+/* Every unit with that number, or the unit of that device, or every unit: gives it `fault` when that is
+ * not NULL, and adds its counts to *asked and *faulty. How many there are. */
+static size_t visit_units(struct simulator *sim, const char *which, const struct fault *fault,
+                          uint64_t *asked, uint64_t *faulty)
+{
     size_t found = 0;
 
-    if (!silent && strcmp(what, "ok") != 0) {
-        snprintf(answer, CONTROL_ANSWER_MAX, "error a unit can be silent or ok, not '%.100s'",
-                 what);
-        return;
-    }
     for (size_t i = 0; i < sim->config->connection_count; i++) {
         const struct line *line = &sim->lines[i];
 
         for (size_t j = 0; j < line->mapping->device_count; j++) {
             const struct modbus_device *device = &line->mapping->devices[j];
-            char number[8];
+            struct registers_unit *unit;
 
-            snprintf(number, sizeof number, "%u", (unsigned)device->unit_id);
-            if (strcmp(which, number) != 0 && strcmp(which, device->name) != 0)
+            if (!is_meant(which, device))
                 continue;
-            registers_unit(sim->lines[line->leader].registers, device->unit_id)->silent = silent;
+            unit = registers_unit(sim->lines[line->leader].registers, device->unit_id);
+            if (fault != NULL)
+                unit->fault = *fault;
+            *asked += unit->asked;
+            *faulty += unit->faulty;
             found++;
         }
     }
-    if (found > 0)
-        snprintf(answer, CONTROL_ANSWER_MAX, "ok");
+    return found;
+}
+
+static void command_unit(struct simulator *sim, char *const *words, size_t count, char *answer)
+{
+    uint64_t asked = 0, faulty = 0;
+    bool counts = count == 2 && strcmp(words[1], "count") == 0;
+    struct fault fault;
+
+    if (!counts && fault_parse(&fault, words + 1, count - 1) != 0) {
+        snprintf(answer, CONTROL_ANSWER_MAX,
+                 "error a unit can be silent, slow, late, exception, hangup, wire, ok or count; "
+                 "modbussim --help tells how");
+        return;
+    }
+    if (visit_units(sim, words[0], counts ? NULL : &fault, &asked, &faulty) == 0)
+        snprintf(answer, CONTROL_ANSWER_MAX, "error no unit or device '%.100s'", words[0]);
+    else if (counts)
+        snprintf(answer, CONTROL_ANSWER_MAX, "ok %llu %llu", (unsigned long long)asked,
+                 (unsigned long long)faulty);
     else
-        snprintf(answer, CONTROL_ANSWER_MAX, "error no unit or device '%.100s'", which);
+        snprintf(answer, CONTROL_ANSWER_MAX, "ok");
 }
 
 void command_run(void *simulator, char *line, char answer[CONTROL_ANSWER_MAX])
 {
     char *rest = line;
-    char *words[4] = { NULL };
+    char *words[WORDS_MAX] = { NULL };
     size_t count = 0;
     char *word;
 
-    while (count < 4 && (word = strtok_r(rest, " \t", &rest)) != NULL)
+    while (count < WORDS_MAX && (word = strtok_r(rest, " \t", &rest)) != NULL)
         words[count++] = word;
     if (count == 2 && strcmp(words[0], "get") == 0)
         command_get(simulator, words[1], answer);
     else if (count == 3 && strcmp(words[0], "set") == 0)
         command_set(simulator, words[1], words[2], answer);
-    else if (count == 3 && strcmp(words[0], "unit") == 0)
-        command_unit(simulator, words[1], words[2], answer);
+    else if (count >= 3 && strcmp(words[0], "unit") == 0)
+        command_unit(simulator, words + 1, count - 1, answer);
     else
-        snprintf(answer, CONTROL_ANSWER_MAX,
-                 "error commands: set DEVICE.TAG VALUE, get DEVICE.TAG, unit N|DEVICE silent|ok");
+        snprintf(
+            answer, CONTROL_ANSWER_MAX,
+            "error commands: set DEVICE.TAG VALUE, get DEVICE.TAG, unit N|DEVICE|* FAULT|ok|count");
 }

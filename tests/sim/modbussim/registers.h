@@ -3,17 +3,19 @@
 #pragma once
 
 #include "adapters/modbus/mapping.h"
+#include "tests/sim/modbussim/fault.h"
 
 #include <modbus.h>
 
-#include <stdbool.h>
 #include <stdint.h>
 
 struct registers;
 
 struct registers_unit {
     modbus_mapping_t *map; /* NULL: no such unit here */
-    bool silent;           /* takes requests and answers none */
+    struct fault fault;    /* how it misbehaves now */
+    uint64_t asked;        /* whole requests */
+    uint64_t faulty;       /* answers that a fault spoiled, delayed or swallowed */
 };
 
 /* The units of `count` connections, whose mapping must outlive the call only. Devices with one unit

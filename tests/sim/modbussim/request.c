@@ -93,3 +93,28 @@ int request_exception(const uint8_t *request, size_t length)
         return MODBUS_EXCEPTION_ILLEGAL_DATA_VALUE;
     return 0;
 }
+
+/* Whether `address` is among the `count` from the one that stands at `at`. */
+static bool within(const uint8_t *at, unsigned count, unsigned address)
+{
+    return address >= word(at) && address - word(at) < count;
+}
+
+bool request_touches(const uint8_t *request, size_t length, unsigned address)
+{
+    const uint8_t *pdu = request + REQUEST_HEADER;
+
+    if (length < REQUEST_HEADER + 5)
+        return false;
+    switch (pdu[0]) {
+    case MODBUS_FC_WRITE_SINGLE_COIL:
+    case MODBUS_FC_WRITE_SINGLE_REGISTER:
+    case MODBUS_FC_MASK_WRITE_REGISTER:
+        return within(pdu + 1, 1, address);
+    case MODBUS_FC_WRITE_AND_READ_REGISTERS:
+        if (length >= REQUEST_HEADER + 9 && within(pdu + 5, word(pdu + 7), address))
+            return true;
+        break;
+    }
+    return within(pdu + 1, word(pdu + 3), address);
+}

@@ -1,6 +1,7 @@
 /* Whether a request on the wire is whole and well formed, before libmodbus reads it. Pure. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,3 +20,6 @@ int request_length(const uint8_t *bytes, size_t length);
  * function's length more than the header's, and answers these two after a sleep that would hold
  * everybody up. */
 int request_exception(const uint8_t *request, size_t length);
+
+/* Whether a whole request of the right form touches a register or bit at `address`. */
+bool request_touches(const uint8_t *request, size_t length, unsigned address);

@@ -2,11 +2,12 @@
  *
  * Happy path: a client's socket becomes readable when a whole request lies in it (SO_RCVLOWAT is
  * the length that it still needs), libmodbus receives it without waiting and answers from the
- * unit's map. An unknown unit gets exception 11 (gateway target device failed to respond); a silent
- * one nothing. A client that sends what is no Modbus/TCP, hangs up, or does not take its answers is
- * closed. */
+ * unit's map. An unknown unit gets exception 11 (gateway target device failed to respond). What a unit
+ * that misbehaves answers, libmodbus writes into a socket pair, and a delivery sends what the fault makes
+ * of it. A client that sends what is no Modbus/TCP, hangs up, or does not take its answers is closed. */
 #include "tests/sim/modbussim/server.h"
 
+#include "tests/sim/modbussim/delivery.h"
 #include "tests/sim/modbussim/request.h"
 
 #include <errno.h>
@@ -18,6 +19,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+enum {
+    DELIVERIES_MAX = 64
+}; /* answers of one client that wait for their time; one more is not sent */
+
 struct client {
     uv_poll_t poll;
     struct server *server;
@@ -25,13 +30,19 @@ struct client {
     modbus_t *modbus;
     int fd;
     int wake_at; /* SO_RCVLOWAT now: bytes that make the socket readable */
+    bool busy;   /* an answer takes its time: no request is looked at before it is out */
+    struct delivery *deliveries[DELIVERIES_MAX];
+    struct delivery *blocking; /* the one that makes it busy */
+    size_t open_handles;       /* freed with the last */
 };
 
 struct server {
     uv_poll_t poll;
     uv_loop_t *loop;
     int fd;
+    int pair[2]; /* libmodbus writes into the first what a fault is to spoil */
     struct registers *registers;
+    uint64_t random; /* state of chance */
     struct client *clients;
     size_t *client_count; /* of the process */
     size_t open_handles;  /* freed with the last */
@@ -39,21 +50,31 @@ struct server {
 
 static void handle_closed(struct server *server)
 {
-    if (--server->open_handles == 0)
-        free(server);
+    if (--server->open_handles > 0)
+        return;
+    close(server->pair[0]);
+    close(server->pair[1]);
+    free(server);
 }
 
 /* ---- a client ---- */
 
-static void client_closed(uv_handle_t *handle)
+static void client_handle_closed(void *owner)
 {
-    struct client *client = handle->data;
+    struct client *client = owner;
     struct server *server = client->server;
 
+    if (--client->open_handles > 0)
+        return;
     close(client->fd);
     modbus_free(client->modbus);
     free(client);
     handle_closed(server);
+}
+
+static void on_poll_closed(uv_handle_t *handle)
+{
+    client_handle_closed(handle->data);
 }
 
 static void client_close(struct client *client)
@@ -69,7 +90,10 @@ static void client_close(struct client *client)
     if (client->next != NULL)
         client->next->previous = client->previous;
     (*server->client_count)--;
-    uv_close((uv_handle_t *)&client->poll, client_closed);
+    for (size_t i = 0; i < DELIVERIES_MAX; i++)
+        if (client->deliveries[i] != NULL)
+            delivery_cancel(client->deliveries[i]);
+    uv_close((uv_handle_t *)&client->poll, on_poll_closed);
 }
 
 /* From now on the socket is readable when `count` bytes are there, or its end. 0 or -errno. */
@@ -83,6 +107,130 @@ static int wake_at(struct client *client, int count)
     return 0;
 }
 
+/* ---- answers ---- */
+
+static void on_client_ready(uv_poll_t *poll, int status, int events);
+
+static void on_delivered(void *owner, struct delivery *delivery, int rc)
+{
+    struct client *client = owner;
+
+    for (size_t i = 0; i < DELIVERIES_MAX; i++)
+        if (client->deliveries[i] == delivery)
+            client->deliveries[i] = NULL;
+    if (rc != 0 || delivery_hangs_up(delivery)) {
+        client_close(client);
+        return;
+    }
+    if (client->blocking != delivery)
+        return;
+    client->blocking = NULL;
+    client->busy = false;
+    if (uv_poll_start(&client->poll, UV_READABLE | UV_DISCONNECT, on_client_ready) != 0)
+        client_close(client);
+}
+
+/* Has `wire` sent. Unless `aside`, the client is busy until it is out. 0 or -errno. */
+static int client_deliver(struct client *client, const struct fault_wire *wire, uint32_t delay_ms,
+                          bool aside)
+{
+    const struct delivery_open args = {
+        .loop = client->server->loop,
+        .fd = client->fd,
+        .wire = wire,
+        .delay_ms = delay_ms,
+        .wait_while = aside ? &client->busy : NULL,
+        .done = on_delivered,
+        .closed = client_handle_closed,
+        .owner = client,
+    };
+    size_t place = 0;
+    int rc;
+
+    while (place < DELIVERIES_MAX && client->deliveries[place] != NULL)
+        place++;
+    if (place == DELIVERIES_MAX)
+        return 0;
+    rc = delivery_new(&client->deliveries[place], &args);
+    if (rc != 0)
+        return rc;
+    client->open_handles++;
+    if (aside)
+        return 0;
+    client->busy = true;
+    client->blocking = client->deliveries[place];
+    return uv_poll_start(&client->poll, UV_DISCONNECT, on_client_ready);
+}
+
+static int reply(struct client *client, const uint8_t *request, int length, int exception)
+{
+    struct registers_unit *unit = registers_unit(client->server->registers, request[6]);
+    int rc;
+
+    if (unit->map == NULL)
+        exception = MODBUS_EXCEPTION_GATEWAY_TARGET;
+    if (exception != 0)
+        rc = modbus_reply_exception(client->modbus, request, (unsigned)exception);
+    else
+        rc = modbus_reply(client->modbus, request, length, unit->map);
+    return rc < 0 ? -errno : 0;
+}
+
+/* What libmodbus would send. 0 or -errno. */
+static int reply_aside(struct client *client, const uint8_t *request, int length, int exception,
+                       uint8_t answer[FAULT_FRAME_MAX], size_t *answer_length)
+{
+    ssize_t count;
+    int rc;
+
+    modbus_set_socket(client->modbus, client->server->pair[0]);
+    rc = reply(client, request, length, exception);
+    modbus_set_socket(client->modbus, client->fd);
+    if (rc != 0)
+        return rc;
+    count = recv(client->server->pair[1], answer, FAULT_FRAME_MAX, MSG_DONTWAIT);
+    if (count <= REQUEST_HEADER)
+        return -EPROTO;
+    *answer_length = (size_t)count;
+    return 0;
+}
+
+/* The answer of a unit whose fault `kind` strikes. 0, or -errno: the client is lost. */
+static int misbehave(struct client *client, enum fault_kind kind, const struct fault *fault,
+                     const uint8_t *request, int length, int exception)
+{
+    uint64_t *random = &client->server->random;
+    uint8_t answer[FAULT_FRAME_MAX];
+    struct fault_wire wire;
+    uint32_t at = fault->at;
+    size_t answer_length;
+    int rc;
+
+    if (kind == FAULT_SILENT)
+        return 0;
+    if (kind == FAULT_HANGUP)
+        return -ECONNRESET;
+    if (kind == FAULT_EXCEPTION)
+        return reply(client, request, length, fault->exception);
+    rc = reply_aside(client, request, length, exception, answer, &answer_length);
+    if (rc != 0)
+        return rc;
+    if (fault->kind == FAULT_ANY)
+        at = fault_chance(random, (uint32_t)answer_length);
+    fault_wire(&wire, kind, at, answer, answer_length, random);
+    return client_deliver(client, &wire, fault->delay_ms, kind == FAULT_LATE);
+}
+
+/* Which fault strikes this request. */
+static enum fault_kind strike(struct client *client, struct fault *fault, const uint8_t *request,
+                              int length)
+{
+    if (fault->kind == FAULT_EXCEPTION && fault->address >= 0 &&
+        !request_touches(request, (size_t)length, (unsigned)fault->address))
+        return FAULT_NONE;
+    return fault_next(fault, &client->server->random);
+}
+
 /* Answers the request that lies whole at the front of the socket. 0, or -errno: the client is lost.
  */
 static int client_answer(struct client *client, const uint8_t *peeked, int length)
@@ -90,6 +238,8 @@ static int client_answer(struct client *client, const uint8_t *peeked, int lengt
     struct registers_unit *unit = registers_unit(client->server->registers, peeked[6]);
     int exception = request_exception(peeked, (size_t)length);
     uint8_t request[REQUEST_MAX];
+    const struct fault fault = unit->fault; /* the last of its times ends it */
+    enum fault_kind kind;
     int rc;
 
     /* libmodbus takes the request in pieces and asks select() before each. */
@@ -100,21 +250,20 @@ static int client_answer(struct client *client, const uint8_t *peeked, int lengt
                         : (int)recv(client->fd, request, (size_t)length, 0);
     if (rc != length)
         return -EPROTO;
-    if (unit->silent)
-        return 0;
-    if (unit->map == NULL)
-        exception = MODBUS_EXCEPTION_GATEWAY_TARGET;
-    if (exception != 0)
-        rc = modbus_reply_exception(client->modbus, request, (unsigned)exception);
-    else
-        rc = modbus_reply(client->modbus, request, length, unit->map);
-    return rc < 0 ? -errno : 0;
+    kind = strike(client, &unit->fault, request, length);
+    unit->asked++;
+    if (kind == FAULT_NONE)
+        return reply(client, request, length, exception);
+    unit->faulty++;
+    return misbehave(client, kind, &fault, request, length, exception);
 }
+
+/* ---- a client again ---- */
 
 /* Takes all whole requests; asks to be woken when the next is. 0, or -errno: the client is lost. */
 static int client_read(struct client *client)
 {
-    for (;;) {
+    while (!client->busy) {
         uint8_t bytes[REQUEST_MAX];
         ssize_t length = recv(client->fd, bytes, sizeof bytes, MSG_PEEK);
         int needed;
@@ -135,6 +284,7 @@ static int client_read(struct client *client)
         if (rc != 0)
             return rc;
     }
+    return 0;
 }
 
 static void on_client_ready(uv_poll_t *poll, int status, int events)
@@ -170,6 +320,7 @@ static int client_add(struct server *server, int fd)
     client->server = server;
     client->fd = fd;
     client->wake_at = 1;
+    client->open_handles = 1;
     client->modbus = modbus_on(fd);
     rc = client->modbus == NULL ? -ENOMEM : uv_poll_init(server->loop, &client->poll, fd);
     if (rc != 0) {
@@ -220,14 +371,31 @@ static void listener_closed(uv_handle_t *handle)
     handle_closed(server);
 }
 
+/* A server with its socket pair; NULL when there is not enough of something. */
+static struct server *server_alloc(void)
+{
+    struct server *server = calloc(1, sizeof *server);
+
+    if (server != NULL &&
+        socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, server->pair) != 0) {
+        free(server);
+        return NULL;
+    }
+    return server;
+}
+
 int server_new(struct server **out, uv_loop_t *loop, int fd, struct registers *registers,
                size_t *clients)
 {
-    struct server *server = calloc(1, sizeof *server);
+    struct server *server = server_alloc();
     int rc = server == NULL ? -ENOMEM : uv_poll_init(loop, &server->poll, fd);
 
     if (rc != 0) {
         close(fd);
+        if (server != NULL) {
+            close(server->pair[0]);
+            close(server->pair[1]);
+        }
         free(server);
         return rc;
     }
@@ -235,6 +403,7 @@ int server_new(struct server **out, uv_loop_t *loop, int fd, struct registers *r
     server->loop = loop;
     server->fd = fd;
     server->registers = registers;
+    server->random = (uint64_t)uv_hrtime() | 1;
     server->client_count = clients;
     server->open_handles = 1;
     rc = uv_poll_start(&server->poll, UV_READABLE, on_connection);
