@@ -76,6 +76,7 @@ class Pymodbus {
   #t;
   #lines;
   #units;
+  #orders = []; // what was put into the registers, for the next start
 
   constructor(t, units) {
     this.#t = t;
@@ -86,7 +87,8 @@ class Pymodbus {
   async start() {
     this.program = new Program(this.#t, '/usr/bin/python3',
       [path.join(repository, 'tests/e2e/lib/pymodbus_server.py'),
-        '--port', String(this.port), '--units', this.#units.join(',')], { name: 'pymodbus' });
+        '--port', String(this.port), '--units', this.#units.join(',')],
+      { name: 'pymodbus', input: JSON.stringify(this.#orders) });
     await this.program.line(/^ready$/m);
     this.port = Number(this.program.stdout.match(/^listening .*:(\d+)$/m)[1]);
     this.#lines = await control(this.#t, Number(this.program.stdout.match(/^control .*:(\d+)$/m)[1]));
@@ -109,7 +111,11 @@ class Pymodbus {
 
   /** Puts words (or bits) there, making the addresses exist; others answer exception 2. */
   set(unit, table, address, values) {
-    return this.command({ do: 'set', unit, table, address, values: [values].flat() });
+    const order = { do: 'set', unit, table, address, values: [values].flat() };
+    const at = this.#orders.findIndex((old) => old.unit === unit && old.table === table && old.address === address);
+    if (at >= 0) this.#orders.splice(at, 1);
+    this.#orders.push(order);
+    return this.command(order);
   }
 
   get(unit, table, address, count = 1) {
@@ -147,7 +153,10 @@ class Pymodbus {
   }
 }
 
-/** Starts a pymodbus server with these unit ids and empty registers. */
+/**
+ * Starts a pymodbus server with these unit ids and empty registers. start() after kill() brings it back at
+ * the same port, with what set() had put there and without what clients wrote.
+ */
 export async function pymodbus(t, { units = [1] } = {}) {
   return await new Pymodbus(t, units).start();
 }

@@ -74,8 +74,6 @@ export async function fakeHub(t, answer, { upgrade = true } = {}) {
     caFile: web.caFile,
     heard,
     write: (bytes) => last.write(bytes),
-    /** Hangs up. */
-    drop: () => last.destroy(),
     credentials(module) {
       const dir = folder(t);
       fs.writeFileSync(path.join(dir, module), `HostName=localhost;DeviceId=gateway-01;ModuleId=${module};` +

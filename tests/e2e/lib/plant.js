@@ -86,7 +86,7 @@ class Plant {
     return this.server.kill();
   }
 
-  /** Back at the same port, with empty registers until fill(). */
+  /** Back at the same port, with the registers as the test set them. */
   async start() {
     await this.server.start();
     return this;

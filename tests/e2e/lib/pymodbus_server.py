@@ -2,13 +2,15 @@
 
 Prints "listening 127.0.0.1:PORT", "control 127.0.0.1:PORT", "ready". The control connection takes one
 JSON object a line ({"do": "set", ...}) and answers {"ok": ...} or {"error": "..."}; it works on the same
-registers as the clients. Addresses that nobody set answer exception 2. SIGTERM ends it with 0.
+registers as the clients. The same objects, as one JSON list on standard input, are carried out before the
+first client is served. Addresses that nobody set answer exception 2. SIGTERM ends it with 0.
 """
 
 import argparse
 import asyncio
 import json
 import signal
+import sys
 import time
 
 from pymodbus.datastore import ModbusServerContext
@@ -117,6 +119,8 @@ async def main():
     options = parser.parse_args()
 
     device = Device([int(number) for number in options.units.split(",")])
+    for order in json.loads(sys.stdin.read() or "[]"):
+        device.do(order)
     device.server = ModbusTcpServer(
         device.context,
         framer=ModbusSocketFramer,
