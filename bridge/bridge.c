@@ -18,8 +18,8 @@
 #include <sys/resource.h>
 
 enum {
-    DESCRIPTORS_BESIDE = 64,         /* of the process, besides connections and modules */
-    DEVICE_WELL_MS = 10 * 60 * 1000, /* after so long online, the same trouble is news again */
+    DESCRIPTORS_BESIDE = 64,  /* of the process, besides connections and modules */
+    WELL_MS = 10 * 60 * 1000, /* after so long without it, the same trouble is news again */
 };
 
 /* ---- clock and chance ---- */
@@ -133,12 +133,12 @@ static bool has_worked(const struct line *line)
 }
 
 /* Says a connection's trouble once in words, as say_trouble in node.c. One that is made and lost again
- * without an answer in between is the same trouble. */
+ * without an answer in between, or within minutes, is the same trouble. */
 static void say_lost(struct line *line, const char *name, const char *error)
 {
     bool news;
 
-    if (has_worked(line))
+    if (has_worked(line) && uv_now(line->bridge->loop) - line->connected_ms >= WELL_MS)
         said_forget(&line->said);
     news = said_is_news(&line->said, error);
     log_line(news ? LEVEL_WARN : LEVEL_DEBUG, "connection %s: %s", name, error);
@@ -156,6 +156,7 @@ static void on_connection_state(void *owner, size_t connection, enum connection_
     if (state == CONNECTION_CONNECTED) {
         log_line(line->repeats ? LEVEL_DEBUG : LEVEL_INFO, "connection %s: connected", name);
         line->connected_wall_ms = env_wall_ms(&line->bridge->env);
+        line->connected_ms = uv_now(line->bridge->loop);
     } else if (state == CONNECTION_WAITING) {
         say_lost(line, name, status.error);
     }
@@ -180,7 +181,7 @@ static void say_device(struct bridge *bridge, size_t device, enum device_state s
     }
     if (state == DEVICE_STARTING)
         return;
-    if (seen->online_ms != 0 && now_ms - seen->online_ms >= DEVICE_WELL_MS)
+    if (seen->online_ms != 0 && now_ms - seen->online_ms >= WELL_MS)
         said_forget(&seen->said);
     seen->online_ms = 0;
     snprintf(text, sizeof text, "%s: %s", module_device_state_name(state), error);

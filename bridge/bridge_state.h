@@ -41,6 +41,7 @@ struct line { /* one connection */
     bool tried;                /* connected or failed once */
     bool repeats;              /* it connects and fails the same way, again and again */
     int64_t connected_wall_ms; /* 0 = it is not */
+    uint64_t connected_ms;     /* the same moment, monotonic */
     struct said said;          /* in the log, since all was well */
 };
 

@@ -116,11 +116,22 @@ char *desired_text(const struct cJSON *node)
     return strdup(text);
 }
 
+/* Whether the node is what desired_text once made this of. What can be an order is compared without memory:
+ * for want of it a pulse would be sent again. */
 static bool same_as_text(const cJSON *node, const char *text)
 {
-    cJSON *recorded = cJSON_Parse(text);
-    bool same = recorded != NULL && cJSON_Compare(node, recorded, true);
+    char number[VALUE_TEXT_MAX];
+    cJSON *recorded;
+    bool same;
 
+    if (cJSON_IsBool(node))
+        return strcmp(text, cJSON_IsTrue(node) ? "true" : "false") == 0;
+    if (cJSON_IsNumber(node) && isfinite(node->valuedouble)) {
+        value_print_number(node->valuedouble, number);
+        return strcmp(text, number) == 0;
+    }
+    recorded = cJSON_Parse(text);
+    same = recorded != NULL && cJSON_Compare(node, recorded, true);
     cJSON_Delete(recorded);
     return same;
 }

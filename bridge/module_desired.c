@@ -71,20 +71,29 @@ static void go_back(struct module *m, const struct desired_decision *d)
         module_order_place(m, &again, text, m->document_ms);
 }
 
+/* What an acknowledgement with this code stands for: the desired value as the device has it, or nothing. */
+static struct value applied_of(const struct module *m, const struct desired_decision *d, int code)
+{
+    struct value value = { VALUE_NONE, { 0 } };
+    const char *detail;
+
+    if (code == 200 &&
+        desired_check(m->config, module_tag(m, d->device, d->tag), d->node, &value, &detail) == 0)
+        value = module_nearest(m, d->device, d->tag, value);
+    return value;
+}
+
 /* The record stands: after a start, its acknowledgement and what it stood for are taken up again. */
 static void keep(struct module *m, const struct desired_decision *d, uint64_t now_ms)
 {
     struct module_slot *slot = module_slot(m, d->device, d->tag);
-    const char *detail;
     struct sample sample;
-    struct value value;
 
     go_back(m, d);
     if (slot->newer != NULL || slot->commits > 0)
         return; /* its result is on the way */
-    if (slot->applied.type == VALUE_NONE && slot->record->code == 200 &&
-        desired_check(m->config, module_tag(m, d->device, d->tag), d->node, &value, &detail) == 0)
-        slot->applied = module_nearest(m, d->device, d->tag, value);
+    if (slot->applied.type == VALUE_NONE)
+        slot->applied = applied_of(m, d, slot->record->code);
     sample = module_latest(m, d->device, d->tag);
     if (sample.quality == QUALITY_GOOD || !twin_says_changed(m, d, slot->record))
         module_record_acknowledge(m, d->device, d->tag, now_ms);
@@ -108,11 +117,12 @@ static void clear_tag(struct module *m, const struct desired_decision *d, uint64
         report_plain(m->report, d->device, d->tag, now_ms);
 }
 
+/* Nothing is written; a 200 is the twin's own, taken over where the store has lost the record. */
 static void refuse_tag(struct module *m, const struct desired_decision *d, const char *text,
                        uint64_t now_ms)
 {
     module_order_supersede(m, d->device, d->tag);
-    module_slot(m, d->device, d->tag)->applied = (struct value){ VALUE_NONE, { 0 } };
+    module_slot(m, d->device, d->tag)->applied = applied_of(m, d, d->code);
     module_record_put(m, d->device, d->tag, d->version, text, d->code, d->detail, now_ms);
 }
 

@@ -43,6 +43,25 @@ static int record_fill(struct desired_record *record, int64_t version, const cha
     return 0;
 }
 
+/* The same for a tag, which may have no record yet: it never has half a one. */
+static int slot_record(struct module_slot *slot, int64_t version, const char *desired, int code,
+                       const char *detail)
+{
+    struct desired_record *record = slot->record;
+    int rc;
+
+    if (record == NULL)
+        record = calloc(1, sizeof *record);
+    if (record == NULL)
+        return -ENOMEM;
+    rc = record_fill(record, version, desired, code, detail);
+    if (rc == 0)
+        slot->record = record;
+    else if (slot->record == NULL)
+        free(record);
+    return rc;
+}
+
 void module_record_version(struct module *m, int64_t version)
 {
     struct record row = {
@@ -85,9 +104,7 @@ int module_record_put(struct module *m, size_t device, size_t tag, int64_t versi
         .value = value,
     };
 
-    if (slot->record == NULL)
-        slot->record = calloc(1, sizeof *slot->record);
-    if (slot->record == NULL || record_fill(slot->record, version, desired, code, detail) != 0)
+    if (slot_record(slot, version, desired, code, detail) != 0)
         return -ENOMEM;
     if (module_tag(m, device, tag)->access == CONFIG_WRITE && slot->applied.type != VALUE_NONE)
         value_print(slot->applied, value);
@@ -161,6 +178,17 @@ static struct desired_unknown *unknown_entry(struct module *m, const char *compo
     return u;
 }
 
+/* Fills its record. -ENOMEM: as before, and an entry that never had one is gone. */
+static int unknown_fill(struct module *m, struct desired_unknown *u, int64_t version,
+                        const char *desired, int code, const char *detail)
+{
+    int rc = record_fill(&u->record, version, desired, code, detail);
+
+    if (rc != 0 && u->record.desired == NULL)
+        module_unknown_drop(m, u);
+    return rc;
+}
+
 void module_unknown_acknowledge(struct module *m, const struct desired_unknown *u, uint64_t now_ms)
 {
     struct report_ack ack = { u->record.code, u->record.version, u->record.detail };
@@ -172,7 +200,6 @@ void module_unknown_refuse(struct module *m, const struct desired_decision *d, c
                            uint64_t now_ms)
 {
     struct desired_unknown *u = unknown_entry(m, d->component, d->name);
-    struct report_ack ack = { d->code, d->version, d->detail };
     struct record row = {
         .module = m->mapping->name,
         .device = d->component,
@@ -184,12 +211,8 @@ void module_unknown_refuse(struct module *m, const struct desired_decision *d, c
         .value = "",
     };
 
-    if (u == NULL) { /* a name that is not kept could not be taken back */
-        report_refuse_more(m->report, now_ms);
-        return;
-    }
-    if (record_fill(&u->record, d->version, text, d->code, d->detail) != 0) {
-        report_refuse(m->report, d->component, d->name, &ack, now_ms);
+    if (u == NULL || unknown_fill(m, u, d->version, text, d->code, d->detail) != 0) {
+        report_refuse_more(m->report, now_ms); /* what is not kept could not be taken back */
         return;
     }
     if (m->io->commit(m->data, &row, m->first[m->mapping->device_count] + u->id) != 0)
@@ -253,7 +276,7 @@ static int restore_unknown(struct module *m, const struct record *record)
 
     if (u == NULL)
         return m->unknown_count >= REPORT_REFUSED_MAX ? 0 : -ENOMEM;
-    return record_fill(&u->record, record->version, record->desired, record->code, record->detail);
+    return unknown_fill(m, u, record->version, record->desired, record->code, record->detail);
 }
 
 static int restore_tag(struct module *m, size_t device, size_t tag, const struct record *record)
@@ -268,12 +291,7 @@ static int restore_tag(struct module *m, size_t device, size_t tag, const struct
     else if (cJSON_IsNumber(value))
         report_written(m->report, device, tag, value_float(value->valuedouble), 0);
     cJSON_Delete(value);
-    if (slot->record == NULL)
-        slot->record = calloc(1, sizeof *slot->record);
-    if (slot->record == NULL)
-        return -ENOMEM;
-    return record_fill(slot->record, record->version, record->desired, record->code,
-                       record->detail);
+    return slot_record(slot, record->version, record->desired, record->code, record->detail);
 }
 
 int module_restore(struct module *m, const struct record *record)

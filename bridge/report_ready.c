@@ -239,8 +239,12 @@ static int ready_components(struct report *report, const cJSON *reported, uint64
             return -ENOMEM;
         if (ready_device(report, i, object_in(reported, name), into, now_ms) != 0)
             rc = -ENOMEM;
-        if (into->child == NULL || !cJSON_AddItemToObject(report->strange, name, into))
+        if (into->child == NULL) {
             cJSON_Delete(into);
+        } else if (!cJSON_AddItemToObject(report->strange, name, into)) {
+            cJSON_Delete(into);
+            rc = -ENOMEM;
+        }
     }
     cJSON_ArrayForEach(node, reported)
     {
@@ -271,6 +275,35 @@ static void ready_refusals(struct report *report, const cJSON *reported)
     }
 }
 
+/* Without memory the comparison may be a part of one: everything is sent. */
+static void everything_dirty(struct report *report)
+{
+    for (size_t device = 0; device < report->module->device_count; device++) {
+        const struct config_device *d = report_device(report, device);
+
+        for (size_t i = 0; i < d->tag_count; i++) {
+            struct slot *slot = report_slot(report, device, i);
+
+            slot->dirty = d->tags[i].report != CONFIG_REPORT_NONE || slot->ack.present;
+            slot->bad_dirty |= slot->reason != NULL;
+            slot->flying = slot->bad_flying = false;
+        }
+        report->health[device].dirty = report->health[device].state != NULL;
+        report->health[device].flying = false;
+    }
+    for (struct refusal *r = report->refusals; r != NULL; r = r->next)
+        r->dirty = true;
+}
+
+static int compare(struct report *report, const cJSON *reported, uint64_t now_ms)
+{
+    if (report->strange == NULL)
+        return -ENOMEM;
+    if (report->module->components)
+        return ready_components(report, reported, now_ms);
+    return ready_device(report, 0, reported, report->strange, now_ms);
+}
+
 int report_ready(struct report *report, const struct cJSON *reported, uint64_t now_ms)
 {
     int rc;
@@ -278,15 +311,12 @@ int report_ready(struct report *report, const struct cJSON *reported, uint64_t n
     cJSON_Delete(report->strange);
     report->strange_flying = false;
     report->strange = cJSON_CreateObject();
-    if (report->strange == NULL)
-        return -ENOMEM;
     ready_refusals(report, reported);
     report_drop_gone(report);
-    if (report->module->components)
-        rc = ready_components(report, reported, now_ms);
-    else
-        rc = ready_device(report, 0, reported, report->strange, now_ms);
-    if (report->strange->child == NULL) {
+    rc = compare(report, reported, now_ms);
+    if (rc != 0)
+        everything_dirty(report);
+    if (report->strange != NULL && report->strange->child == NULL) {
         cJSON_Delete(report->strange);
         report->strange = NULL;
     }

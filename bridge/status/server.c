@@ -307,6 +307,10 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons event, void *user
     case LWS_CALLBACK_HTTP_BODY_COMPLETION:
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
         return -1; /* no body was let in, and nothing is upgraded */
+    case LWS_CALLBACK_RAW_SKT_BIND_PROTOCOL:
+    case LWS_CALLBACK_RAW_ADOPT:
+    case LWS_CALLBACK_RAW_RX:
+        return -1; /* CONNECT makes a raw socket of a connection, for ever */
     case LWS_CALLBACK_WSI_DESTROY:
         c = lws_get_opaque_user_data(wsi);
         if (c != NULL)

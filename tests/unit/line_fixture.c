@@ -274,6 +274,7 @@ int line_fixture_line(struct fixture *f, bool enabled)
         .enabled = enabled,
         .stream = &f->stream,
         .env = &f->env,
+        .now_us = f->now_us,
         .events = &fixture_events,
         .owner = f,
     };

@@ -33,6 +33,7 @@ struct fixture {
 
     uint64_t now_ms, next_ms; /* next_ms: what the last tick wanted */
     uint32_t random;
+    uint64_t (*now_us)(void); /* for line_open */
     int open_rc;
     unsigned opens, closes, sent;
     bool is_open;

@@ -170,6 +170,26 @@ static void module_components_that_are_arrays_in_the_twin_are_replaced(void **st
     assert_true(cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(f->reported, "right")));
 }
 
+/* It was 200 beside a value that is not the ordered one, until the next reconnect. */
+static void
+module_pulse_that_only_the_twin_knows_says_when_the_device_has_another_value(void **state)
+{
+    struct fixture *f = fixture_ready(state);
+
+    fixture_desire(f, 2, "{\"start\":true}");
+    fixture_device_wrote(f, WRITE_DONE, "");
+    fixture_pass(f, 20);
+    fixture_expect_reported(f, "start", "{\"value\":true,\"ac\":200,\"av\":2,\"ad\":\"\"}");
+    fixture_restart(f, NULL, 0); /* the store is lost */
+    fixture_device_becomes(f, DEVICE_ONLINE);
+    fixture_device_shows(f, START, value_bool(false));
+    fixture_pass(f, 20);
+
+    assert_string_equal(f->asked, "");
+    fixture_expect_reported(
+        f, "start", "{\"value\":false,\"ac\":203,\"av\":2,\"ad\":\"changed at the device\"}");
+}
+
 static void module_refusals_whose_null_got_lost_do_not_fill_the_list(void **state)
 {
     struct fixture *f = fixture_ready(state);
@@ -315,6 +335,7 @@ int main(void)
         TEST(module_read_only_tag_named_no_more_is_plain_though_its_device_is_silent),
         TEST(module_ready_clears_junk_of_every_shape),
         TEST(module_components_that_are_arrays_in_the_twin_are_replaced),
+        TEST(module_pulse_that_only_the_twin_knows_says_when_the_device_has_another_value),
         TEST(module_refusals_whose_null_got_lost_do_not_fill_the_list),
         TEST(module_refusals_find_room_when_others_are_gone_from_the_document),
         TEST(module_name_refused_before_its_null_went_is_in_the_patch_once),

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -284,6 +285,40 @@ static void pdu_parse_wrong_response_is_refused_and_touches_nothing(void **state
     }
 }
 
+static void pdu_parse_of_a_response_of_any_other_length_is_refused(void **state)
+{
+    static const struct {
+        const char *name;
+        const uint8_t request[5], response[12];
+        size_t length;
+    } cases[] = {
+        { "read registers", { 3, 0, 0, 0, 2 }, { 3, 4, 0, 1, 0, 2 }, 6 },
+        { "read coils", { 1, 0, 0, 0, 10 }, { 1, 2, 0xcd, 1 }, 4 },
+        { "write register", { 6, 0, 1, 0, 7 }, { 6, 0, 1, 0, 7 }, 5 },
+        { "exception", { 3, 0, 0, 0, 2 }, { 0x83, 2 }, 2 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct pdu request = { .length = 5 };
+
+        print_message("case %s\n", cases[i].name);
+        memcpy(request.bytes, cases[i].request, 5);
+        for (size_t length = 0; length <= sizeof cases[i].response; length++) {
+            struct pdu_response response = { .exception = 77 };
+            uint8_t *copy = malloc(length == 0 ? 1 : length); /* of its own, for the sanitizer */
+            int rc;
+
+            assert_non_null(copy);
+            memcpy(copy, cases[i].response, length);
+            rc = pdu_parse(&response, &request, copy, length);
+            free(copy);
+            assert_int_equal(rc == 0, length == cases[i].length);
+            assert_int_equal(rc != 0, response.exception == 77);
+        }
+    }
+}
+
 static void pdu_bit_numbers_from_the_lowest_bit_of_the_first_byte(void **state)
 {
     static const uint8_t bits[] = { 0xCD, 0x6B, 0x05 }; /* 6.1: coils 27-20, 35-28, 38-36 */
@@ -338,6 +373,7 @@ int main(void)
         cmocka_unit_test(pdu_parse_echo_of_another_value_is_told),
         cmocka_unit_test(pdu_parse_exception_response_gives_its_code),
         cmocka_unit_test(pdu_parse_wrong_response_is_refused_and_touches_nothing),
+        cmocka_unit_test(pdu_parse_of_a_response_of_any_other_length_is_refused),
         cmocka_unit_test(pdu_bit_numbers_from_the_lowest_bit_of_the_first_byte),
         cmocka_unit_test(pdu_exception_text_names_every_code),
         cmocka_unit_test(pdu_exception_kind_tells_refused_busy_and_absent),

@@ -108,6 +108,34 @@ static void late_answer_is_not_taken_for_the_next(void **state)
     assert_string_equal(noted(f), "unit2 online;unit2.0 ok;");
 }
 
+static uint64_t microseconds;
+
+static uint64_t now_us(void)
+{
+    return microseconds;
+}
+
+static void latency_is_finer_than_a_millisecond(void **state)
+{
+    struct fixture *f = line_fixture_new();
+    double p50, p95, max;
+
+    f->now_us = now_us;
+    assert_int_equal(line_fixture_line(f, true), 0);
+    *state = f;
+    tick(f);
+    opened(f);
+    for (int i = 0; i < 6; i++) {
+        microseconds += 250;
+        answer(f);
+    }
+    unit_latency(unit(f, 0), &p50, &p95, &max);
+
+    assert_true(p50 > 0.249 && p50 < 0.251);
+    assert_true(p95 > 0.249 && max < 0.251);
+    tear_down(state);
+}
+
 static void glued_answers_are_all_read(void **state)
 {
     struct fixture *f = *state;
@@ -552,6 +580,7 @@ int main(void)
         RUNNING(bytes_split_anywhere_give_one_answer),
         cmocka_unit_test(strays_are_counted_and_dropped),
         FRESH(late_answer_is_not_taken_for_the_next),
+        cmocka_unit_test(latency_is_finer_than_a_millisecond),
         FRESH(glued_answers_are_all_read),
         FRESH(malformed_answer_is_tried_again_and_told),
         FRESH(silent_unit_is_tried_again_after_the_reads_of_the_others),

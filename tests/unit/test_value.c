@@ -304,8 +304,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(value_print_gives_the_shortest_json_text),
-        cmocka_unit_test(
-            value_print_of_a_whole_number_beyond_the_twins_integers_has_an_exponent),
+        cmocka_unit_test(value_print_of_a_whole_number_beyond_the_twins_integers_has_an_exponent),
         cmocka_unit_test(value_print_of_the_other_types_is_json),
         cmocka_unit_test(value_print_of_any_double_reads_back_the_same),
         cmocka_unit_test(value_print_under_a_locale_with_a_comma_keeps_the_point),
