@@ -1,4 +1,4 @@
-/* The hub's one door: HTTPS and WebSockets on one port of a libuv loop. The only file that knows
+/* The hub's one door: HTTPS and WebSockets on one port of a libuv loop. Only server*.c know
  * libwebsockets. Requests go to rest.h, WebSocket connections to client.h. */
 #pragma once
 

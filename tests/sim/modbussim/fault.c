@@ -12,7 +12,7 @@ enum {
     HEADER = 7,    /* transaction 2, protocol 2, length 2, unit 1 */
     LENGTH_AT = 4, /* its field that counts unit and PDU */
     UNIT_AT = 6,
-    PAUSE_MS = 2, /* between the pieces of a split or dribbled answer */
+    PAUSE_MS = 1, /* between the pieces of a split or dribbled answer */
     FLOOD_BYTES = 500,
     STORM_FRAMES = 20,
 };
