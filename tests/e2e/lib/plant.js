@@ -23,6 +23,7 @@ export function boilers(units, { connection = {}, hub = {}, template = {} } = {}
     templates: {
       boiler: {
         poll_interval: '50ms',
+        stale_after: '2s',
         tags: {
           temperature: { table: 'input', address: 0, type: 'float32', unit: 'degC' },
           setpoint: { table: 'holding', address: HOLDING_SETPOINT, type: 'int16', scale: 0.1, access: 'rw',
