@@ -1,5 +1,5 @@
-/* A whole dialogue with the hub without memory at one place: it costs a reconnect at most, and no desired
- * change is lost. */
+/* A whole dialogue with the hub without memory at one place: it costs a reconnect at most, and
+ * no desired change is lost. */
 #include "tests/unit/session_fixture.h"
 
 #include "tests/unit/memory_fault.h"

@@ -1,5 +1,5 @@
-/* One module twin without memory at one place: orders are late at worst. None is lost, none is written
- * twice, nothing waits for ever, and what is told is true. */
+/* One module twin without memory at one place: orders are late at worst. None is lost, none is
+ * written twice, nothing waits for ever, and what is told is true. */
 #include "module_fixture.h"
 
 #include "tests/unit/memory_fault.h"

@@ -103,7 +103,8 @@ static void go_on(struct fixture *f)
     send(f, false);
 }
 
-/* A reconnect to a hub that has lost the twin, and later to one that holds keys of somebody else. */
+/* A reconnect to a hub that has lost the twin, and later to one that holds keys of somebody
+ * else. */
 static void reconnect(struct fixture *f, const char *holds, bool *strange_kept)
 {
     int rc;

@@ -18,8 +18,8 @@ static int sign(char out[SAS_TOKEN_MAX])
     return sas_token(out, SAS_TOKEN_MAX, "h/devices/d/modules/m", key, NULL, 1800000000);
 }
 
-/* OpenSSL keeps what it makes at its first use, a failed load of its providers too: so it is used once with
- * memory. */
+/* OpenSSL keeps what it makes at its first use, a failed load of its providers too: so it is
+ * used once with memory. */
 static void token_without_memory_is_refused_and_made_the_next_time(void **state)
 {
     char want[SAS_TOKEN_MAX], token[SAS_TOKEN_MAX];
