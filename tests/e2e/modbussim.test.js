@@ -135,6 +135,50 @@ test('a silent unit answers nothing, its neighbour goes on, and it comes back', 
   assert.equal(await annex.ask(7, READ_SETPOINT, 300), null, 'a number means every unit of that number');
 });
 
+test('a unit can be slow, late, refuse, hang up, and lie on the wire, so often and no more', async (t) => {
+  const sim = await devices(t, mapping);
+  let client = await modbusClient(t, sim.ports.plant);
+  const timed = async (...request) => {
+    const start = performance.now();
+    return [await client.ask(...request), performance.now() - start];
+  };
+
+  await sim.unit('boiler-7', 'exception 6 100 100%');
+  assert.deepEqual(await client.ask(7, READ_SETPOINT), [0x83, 6]);
+  assert.deepEqual(await client.ask(7, [1, 0, 3, 0, 1]), [1, 1, 1], 'what does not touch the address is answered');
+  await sim.unit('boiler-7', 'ok');
+
+  // Slow: who is asked after it waits, too. Late: it does not.
+  await sim.unit('boiler-7', 'slow 200ms 1');
+  client.socket.write(client.frame(7, READ_SETPOINT));
+  const [, slow] = await timed(8, READ_SETPOINT);
+  assert.ok(slow >= 190, `${slow} ms`);
+  assert.deepEqual((await client.next()).unit, 8, 'in order');
+  await sim.unit('boiler-7', 'late 200ms 1');
+  client.socket.write(client.frame(7, READ_SETPOINT));
+  client.socket.write(client.frame(8, READ_SETPOINT));
+  assert.equal((await client.next()).unit, 8);
+  assert.deepEqual((await client.next()).unit, 7);
+
+  await sim.unit('boiler-7', 'wire glued 1');
+  assert.deepEqual(await client.ask(7, READ_SETPOINT), [3, 2, 255, 255], 'the first of two is of somebody else');
+  assert.deepEqual((await client.next()).pdu, [3, 2, 0, 210]);
+  await sim.unit('boiler-7', 'wire foreign-unit 1');
+  client.socket.write(client.frame(7, READ_SETPOINT));
+  assert.equal((await client.next()).unit, 7 ^ 0x80);
+  assert.deepEqual(await client.ask(7, READ_SETPOINT), [3, 2, 0, 210]);
+
+  for (const fault of ['hangup 1', 'wire close-at 5 1', 'wire close-at 0 1']) {
+    await sim.unit('boiler-7', fault);
+    assert.equal(await client.ask(7, READ_SETPOINT, 1000), null, fault);
+    await until(() => client.closed, { what: `${fault}: the end` });
+    client = await modbusClient(t, sim.ports.plant);
+    assert.deepEqual(await client.ask(7, READ_SETPOINT), [3, 2, 0, 210], `${fault}: once`);
+  }
+  assert.equal(await sim.command('unit boiler-7 count'), '13 8');
+  assert.equal(await sim.command('unit boiler-8 count'), '2 0');
+});
+
 test('commands that make no sense are refused and change nothing', async (t) => {
   const sim = await devices(t, mapping);
   const cases = [
@@ -145,7 +189,9 @@ test('commands that make no sense are refused and change nothing', async (t) => 
     ['set boiler-7.setpoint 4000', /more than the registers hold/],
     ['set boiler-7.pump 1', /wrong type/],
     ['unit 99 silent', /no unit or device '99'/],
-    ['unit 7 asleep', /silent or ok/],
+    ['unit 7 asleep', /a unit can be silent, slow/],
+    ['unit 7 wire nope', /a unit can be/],
+    ['unit 7 slow', /a unit can be/],
     ['', /commands:/],
     ['set boiler-7.setpoint 5 6', /commands:/],
   ];
