@@ -16,9 +16,10 @@ enum {
 struct framing_frame {
     uint16_t transaction;
     uint8_t unit_id;
-    const uint8_t *pdu; /* in the reader or in the bytes that were given to it: valid as long as these,
+    const uint8_t
+        *pdu;      /* in the reader or in the bytes that were given to it: valid as long as these,
                            and until the next call on it */
-    size_t length;      /* 1 to 253 */
+    size_t length; /* 1 to 253 */
 };
 
 struct framing_reader {
