@@ -181,7 +181,7 @@ for (const stage of stages) {
 test('SIGTERM during a write: it is not written again when the bridge is back', async (t) => {
   const { iot, site, gateway } = await system(t, {
     connection: { response_timeout: '20s' },
-    template: { poll_interval: '1h' }, // so that nothing but the write is under way
+    template: { poll_interval: '1h', stale_after: '3h' }, // so that nothing but the write is under way
   });
 
   site.server.program.signal('SIGSTOP');
