@@ -18,9 +18,10 @@
 #include <string.h>
 
 enum {
-    MODULE_STOP_MS = 1000,      /* for the last words to the hub */
-    MODULE_REFUSED_MS = 60000,  /* after 400 or 413: the same patch again does not help soon */
-    MODULE_THROTTLED_MS = 10000 /* after 429: at least, up to a minute */
+    MODULE_STOP_MS = 1000,       /* for the last words to the hub */
+    MODULE_REFUSED_MS = 60000,   /* after 400 or 413: the same patch again does not help soon */
+    MODULE_THROTTLED_MS = 10000, /* after 429: at least, up to a minute */
+    MODULE_AGAIN_MS = 10000,     /* between two reads of the twin for want of memory */
 };
 
 /* ---- building ---- */
@@ -187,7 +188,8 @@ static void on_ready(void *owner, const struct cJSON *desired, const struct cJSO
     uint64_t now_ms = env_now_ms(m->env);
 
     module_desired_document(m, desired, reported, now_ms);
-    report_ready(m->report, reported, now_ms);
+    if (report_ready(m->report, reported, now_ms) != 0)
+        m->missed = true;
 }
 
 static void on_desired(void *owner, int64_t version, const struct cJSON *patch)
@@ -317,10 +319,24 @@ static uint64_t stop_tick(struct module *m, uint64_t now_ms)
     return 0;
 }
 
+/* Has the twin told again what found no memory; says when. */
+static uint64_t read_again(struct module *m, uint64_t now_ms)
+{
+    if (!m->missed || m->stopping || !is_ready(m))
+        return 0;
+    if (now_ms < m->again_ms)
+        return m->again_ms;
+    m->missed = false;
+    m->again_ms = now_ms + MODULE_AGAIN_MS;
+    session_again(m->session, now_ms);
+    return 0;
+}
+
 uint64_t module_tick(struct module *m, uint64_t now_ms)
 {
     uint64_t next_ms = m->stopping ? 0 : module_orders_tick(m, now_ms);
 
+    next_ms = earliest(next_ms, read_again(m, now_ms));
     next_ms = earliest(next_ms, send_patch(m, now_ms));
     if (m->stopping)
         next_ms = earliest(next_ms, stop_tick(m, now_ms));

@@ -14,7 +14,7 @@ static void acknowledge_changed(struct module *m, size_t device, size_t tag, uin
     const struct report_ack ack = { 203, module_slot(m, device, tag)->record->version,
                                     "changed at the device" };
 
-    report_acknowledge(m->report, device, tag, &ack, now_ms);
+    module_acknowledge(m, device, tag, &ack, now_ms);
 }
 
 void module_follow_device(struct module *m, size_t device, size_t tag, const struct sample *sample,
@@ -67,7 +67,9 @@ static void go_back(struct module *m, const struct desired_decision *d)
         return;
     text = desired_text(d->node);
     again.read_first = (module_tag(m, d->device, d->tag)->access & CONFIG_READ) != 0;
-    if (text != NULL)
+    if (text == NULL)
+        m->missed = true;
+    else
         module_order_place(m, &again, text, m->document_ms);
 }
 
@@ -112,7 +114,7 @@ static void clear_tag(struct module *m, const struct desired_decision *d, uint64
         module_record_forget(m, d->device, d->tag);
     report_written(m->report, d->device, d->tag, slot->applied, now_ms);
     if ((module_tag(m, d->device, d->tag)->access & CONFIG_WRITE) != 0)
-        report_acknowledge(m->report, d->device, d->tag, &module_own_value, now_ms);
+        module_acknowledge(m, d->device, d->tag, &module_own_value, now_ms);
     else
         report_plain(m->report, d->device, d->tag, now_ms);
 }
@@ -123,7 +125,8 @@ static void refuse_tag(struct module *m, const struct desired_decision *d, const
 {
     module_order_supersede(m, d->device, d->tag);
     module_slot(m, d->device, d->tag)->applied = applied_of(m, d, d->code);
-    module_record_put(m, d->device, d->tag, d->version, text, d->code, d->detail, now_ms);
+    if (module_record_put(m, d->device, d->tag, d->version, text, d->code, d->detail, now_ms) != 0)
+        m->missed = true;
 }
 
 /* A whole document names what was ordered before and is not finished: nothing new. */
@@ -140,8 +143,10 @@ static void on_decision(void *data, const struct desired_decision *d)
     bool unknown = d->tag == DESIRED_NO_TAG;
     char *text = d->node == NULL ? NULL : desired_text(d->node);
 
-    if (d->node != NULL && text == NULL)
-        return; /* no memory: the next document brings it up again */
+    if (d->node != NULL && text == NULL) {
+        m->missed = true;
+        return;
+    }
     if (!unknown && text != NULL && m->document_reported != NULL && is_under_way(m, d, text)) {
         free(text);
         return;

@@ -102,6 +102,7 @@ void module_order_place(struct module *m, const struct desired_decision *d, char
 
     module_order_supersede(m, d->device, d->tag);
     if (order == NULL) {
+        m->missed = true;
         free(text);
         return;
     }
@@ -130,8 +131,9 @@ static void finish(struct module *m, struct order *order, int code, const char *
         slot->applied = code == 200 ? module_nearest(m, order->device, order->tag, order->value)
                                     : (struct value){ VALUE_NONE, { 0 } };
         slot->applied_ms = now_ms;
-        module_record_put(m, order->device, order->tag, order->version, order->desired, code,
-                          detail, now_ms);
+        if (module_record_put(m, order->device, order->tag, order->version, order->desired, code,
+                              detail, now_ms) != 0)
+            m->missed = true;
     }
     retire(m, order);
 }
@@ -283,7 +285,7 @@ static void tell_pending(struct module *m, struct order *order, uint64_t now_ms)
     order->pending_told = true;
 
     if (!order->superseded)
-        report_acknowledge(m->report, order->device, order->tag, &ack, now_ms);
+        module_acknowledge(m, order->device, order->tag, &ack, now_ms);
 }
 
 /* The adapter would not take it. */

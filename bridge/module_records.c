@@ -80,12 +80,19 @@ void module_record_version(struct module *m, int64_t version)
     m->io->commit(m->data, &row, TOKEN_MODULE);
 }
 
+void module_acknowledge(struct module *m, size_t device, size_t tag, const struct report_ack *ack,
+                        uint64_t now_ms)
+{
+    if (report_acknowledge(m->report, device, tag, ack, now_ms) != 0)
+        m->missed = true;
+}
+
 void module_record_acknowledge(struct module *m, size_t device, size_t tag, uint64_t now_ms)
 {
     const struct desired_record *r = module_slot(m, device, tag)->record;
     struct report_ack ack = { r->code, r->version, r->detail };
 
-    report_acknowledge(m->report, device, tag, &ack, now_ms);
+    module_acknowledge(m, device, tag, &ack, now_ms);
 }
 
 int module_record_put(struct module *m, size_t device, size_t tag, int64_t version,
@@ -193,7 +200,8 @@ void module_unknown_acknowledge(struct module *m, const struct desired_unknown *
 {
     struct report_ack ack = { u->record.code, u->record.version, u->record.detail };
 
-    report_refuse(m->report, u->component, u->name, &ack, now_ms);
+    if (report_refuse(m->report, u->component, u->name, &ack, now_ms) != 0)
+        m->missed = true;
 }
 
 void module_unknown_refuse(struct module *m, const struct desired_decision *d, const char *text,
@@ -212,6 +220,7 @@ void module_unknown_refuse(struct module *m, const struct desired_decision *d, c
     };
 
     if (u == NULL || unknown_fill(m, u, d->version, text, d->code, d->detail) != 0) {
+        m->missed |= m->unknown_count < REPORT_REFUSED_MAX;
         report_refuse_more(m->report, now_ms); /* what is not kept could not be taken back */
         return;
     }

@@ -40,6 +40,9 @@ struct module {
     uint64_t document_ms;     /* the moment of the document being decided */
     const struct cJSON *document_reported; /* the other section of it; NULL while it is a patch */
 
+    bool missed; /* something of what was desired, or its answer, found no memory: read it again */
+    uint64_t again_ms; /* not before */
+
     struct buf patch; /* reused for every reported patch */
     bool patch_flies;
     uint64_t patch_after_ms; /* not before: the hub refused one */
@@ -84,6 +87,9 @@ static inline struct value module_nearest(const struct module *m, size_t device,
 int module_record_put(struct module *m, size_t device, size_t tag, int64_t version,
                       const char *desired, int code, const char *detail, uint64_t now_ms);
 void module_record_forget(struct module *m, size_t device, size_t tag);
+/* report_acknowledge; what finds no memory is told again with the next whole document. */
+void module_acknowledge(struct module *m, size_t device, size_t tag, const struct report_ack *ack,
+                        uint64_t now_ms);
 void module_record_acknowledge(struct module *m, size_t device, size_t tag, uint64_t now_ms);
 void module_record_version(struct module *m, int64_t version);
 void module_record_free(struct desired_record *record);

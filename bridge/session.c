@@ -456,6 +456,12 @@ int session_patch(struct session *session, uint64_t now_ms, const char *json, si
     return rc;
 }
 
+void session_again(struct session *session, uint64_t now_ms)
+{
+    if (session->phase == PHASE_READY)
+        session_hub_get_again(session, now_ms);
+}
+
 bool session_idle(const struct session *session)
 {
     return !session->get.active && !session->patch.active;

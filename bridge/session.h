@@ -110,6 +110,10 @@ void session_link_down(struct session *session, uint64_t now_ms, const char *rea
  * one is in flight; -ENOSPC over 256 KB. */
 int session_patch(struct session *session, uint64_t now_ms, const char *json, size_t length);
 
+/* The owner could not take in what it was told: gets the whole twin again, `ready` follows. Nothing
+ * unless READY. */
+void session_again(struct session *session, uint64_t now_ms);
+
 /* Nothing waits to be answered or sent: a good moment to stop. */
 bool session_idle(const struct session *session);
 

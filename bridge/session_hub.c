@@ -131,9 +131,7 @@ int session_hub_patch(struct session *s, uint64_t now_ms, const char *json, size
 
 /* ---- the get ---- */
 
-/* Goes (back) to GETTING and sends a get, once a patch in flight is answered: its answer and the
- * reported section of the get would otherwise come in either order. */
-static void get_again(struct session *s, uint64_t now_ms)
+void session_hub_get_again(struct session *s, uint64_t now_ms)
 {
     s->phase = PHASE_GET;
     s->get_at_ms = now_ms;
@@ -153,7 +151,7 @@ static void bad_document(struct session *s, uint64_t now_ms, const char *what)
                      what);
     else if (s->phase == PHASE_READY ||
              (s->phase == PHASE_GET && !s->get.active && s->get_at_ms == 0))
-        get_again(s, now_ms);
+        session_hub_get_again(s, now_ms);
     else if (s->get.active)
         inbox_missed(&s->inbox);
 }
@@ -186,7 +184,7 @@ static void on_twin(struct session *s, uint64_t now_ms, const struct mqtt_publis
     } else {
         rc = inbox_merge(&s->inbox, desired, version);
         if (rc == -EAGAIN)
-            get_again(s, now_ms);
+            session_hub_get_again(s, now_ms);
         else if (rc != 0)
             session_fail(s, now_ms, FAILURE_RETRY, "out of memory");
         else
@@ -288,7 +286,7 @@ static void on_desired(struct session *s, uint64_t now_ms, int64_t version,
     order = inbox_take(&s->inbox, version);
     if (order == INBOX_AHEAD) {
         inbox_hold(&s->inbox, version, patch, publish->payload_length);
-        get_again(s, now_ms);
+        session_hub_get_again(s, now_ms);
         return;
     }
     if (order == INBOX_NEXT) {
@@ -346,7 +344,7 @@ static void on_suback(struct session *s, uint64_t now_ms, const struct mqtt_pack
             "the hub refused the twin subscription: twins need a hub of the standard tier");
     } else {
         s->phase_deadline_ms = 0;
-        get_again(s, now_ms);
+        session_hub_get_again(s, now_ms);
     }
 }
 

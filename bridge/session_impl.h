@@ -120,4 +120,7 @@ void session_hub_connect(struct session *s, uint64_t now_ms); /* the link is up:
 void session_hub_packet(struct session *s, uint64_t now_ms, const struct mqtt_packet *packet);
 void session_hub_ping(struct session *s, uint64_t now_ms);
 void session_hub_get(struct session *s, uint64_t now_ms); /* sends the get */
+/* Goes (back) to GETTING and sends a get, once a patch in flight is answered: its answer and the
+ * reported section of the get would otherwise come in either order. */
+void session_hub_get_again(struct session *s, uint64_t now_ms);
 int session_hub_patch(struct session *s, uint64_t now_ms, const char *json, size_t length);

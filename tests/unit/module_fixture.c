@@ -161,7 +161,7 @@ static void hub_answer_publish(struct fixture *f, const struct mqtt_publish *pub
 
 static void hub_answer(struct fixture *f, const struct mqtt_packet *packet)
 {
-    static const uint8_t connack[] = { 0x20, 2, 0, 0 };
+    static const uint8_t connack[] = { 0x20, 2, 0, 0 }, pingresp[] = { 0xd0, 0 };
     struct buf answer;
     struct mqtt_publish publish;
 
@@ -173,6 +173,9 @@ static void hub_answer(struct fixture *f, const struct mqtt_packet *packet)
         const uint8_t suback[] = { 0x90, 4, packet->body[0], packet->body[1], 0, 0 };
 
         buf_add(&answer, suback, sizeof suback);
+        hub_say(f, &answer);
+    } else if (packet->type == MQTT_PINGREQ) {
+        buf_add(&answer, pingresp, sizeof pingresp);
         hub_say(f, &answer);
     } else if (packet->type == MQTT_PUBLISH) {
         assert_int_equal(mqtt_parse_publish(packet, &publish), 0);

@@ -77,6 +77,21 @@ static void framing_next_split_at_every_byte_gives_the_same_frames(void **state)
     }
 }
 
+static void framing_next_whole_frame_is_handed_out_where_it_lies(void **state)
+{
+    const uint8_t *bytes = three_frames;
+    size_t length = sizeof three_frames;
+    struct framing_reader reader;
+    struct framing_frame frame;
+
+    (void)state;
+    framing_reader_init(&reader);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(framing_next(&reader, &bytes, &length, &frame), 0);
+        assert_ptr_equal(frame.pdu, three_frames + expected[i].at);
+    }
+}
+
 static void framing_next_byte_by_byte_gives_a_frame_at_its_last_byte(void **state)
 {
     static const size_t ends[] = { 12, 21, 32 };
@@ -201,6 +216,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(framing_next_glued_frames_come_one_by_one),
         cmocka_unit_test(framing_next_split_at_every_byte_gives_the_same_frames),
+        cmocka_unit_test(framing_next_whole_frame_is_handed_out_where_it_lies),
         cmocka_unit_test(framing_next_byte_by_byte_gives_a_frame_at_its_last_byte),
         cmocka_unit_test(framing_next_largest_frame_fits),
         cmocka_unit_test(framing_next_garbage_is_refused_as_soon_as_its_bytes_are_there),

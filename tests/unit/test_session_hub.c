@@ -254,6 +254,26 @@ static void desired_after_a_gap_lets_a_patch_be_answered_first(void **state)
     fixture_expect(f, "ready {\"$version\":8} {\"$version\":3}|ready|");
 }
 
+static void again_gets_the_whole_twin_once_more_while_ready(void **state)
+{
+    struct fixture *f = *state;
+
+    fixture_go_getting(f);
+    fixture_log(f);
+    session_again(f->session, f->now_ms); /* it is on its way */
+    fixture_expect(f, "");
+    fixture_answer_get(f, 200, FIXTURE_TWIN);
+    fixture_patch(f, "{}");
+    fixture_log(f);
+
+    session_again(f->session, f->now_ms);
+    fixture_expect(f, "getting|"); /* behind the patch */
+    fixture_answer_patch(f, 204, 3, "");
+    fixture_expect(f, GET "patched 204 3|");
+    fixture_answer_get(f, 200, "{\"desired\":{\"$version\":5},\"reported\":{\"$version\":3}}");
+    fixture_expect(f, "ready {\"$version\":5} {\"$version\":3}|ready|");
+}
+
 static void desired_during_the_get_is_merged_before_ready(void **state)
 {
     struct fixture *f = *state;
@@ -482,6 +502,7 @@ int main(void)
         TEST(desired_that_is_known_is_ignored),
         TEST(desired_after_a_gap_gets_again_and_is_ready_again),
         TEST(desired_after_a_gap_lets_a_patch_be_answered_first),
+        TEST(again_gets_the_whole_twin_once_more_while_ready),
         TEST(desired_during_the_get_is_merged_before_ready),
         TEST(desired_before_the_suback_of_a_kept_session_is_held),
         TEST(desired_held_by_a_connection_before_is_forgotten),
