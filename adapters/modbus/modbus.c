@@ -319,7 +319,8 @@ static void on_answer(void *owner, size_t device, size_t block, const struct lin
     if (waiting)
         asked_answered(&d->asked, plan);
     if (answer->rc == 0)
-        samples_read(d->samples, block, answer->data, now_ms(m), wall_ms(m), on_changed, &context);
+        samples_read(d->samples, block, answer->data, now_ms(m),
+                     line_last_ok_wall_ms(m->line, device), on_changed, &context); /* just now */
     else if (answer->rc == -EREMOTEIO)
         samples_refused(d->samples, block, pdu_exception_text(answer->exception), now_ms(m),
                         wall_ms(m), on_changed, &context);

@@ -14,7 +14,12 @@ uint64_t turn_wants_ms(const struct turn_unit *unit)
 void turn_release(struct turn_unit *units, size_t count)
 {
     uint64_t others_ms = UINT64_MAX;
+    bool any_held = false;
 
+    for (size_t i = 0; i < count; i++)
+        any_held = any_held || units[i].held;
+    if (!any_held)
+        return; /* nearly always */
     for (size_t i = 0; i < count; i++)
         if (!units[i].held && turn_wants_ms(&units[i]) < others_ms)
             others_ms = turn_wants_ms(&units[i]);

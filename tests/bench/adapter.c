@@ -34,7 +34,7 @@ struct client {
     struct config *config;
     struct adapter **adapters;
     uv_timer_t opener, clock;
-    int opened_groups; /* bits: the lines of that slot are open */
+    bool opened[GRAINS_PER_SECOND]; /* the lines of that slot are */
     bool begun;
     struct measure window;
     int open;
@@ -217,15 +217,13 @@ static void on_opener(uv_timer_t *timer)
 {
     struct client *client = timer->data;
     int rate = client->options.per_second;
-    int groups = rate > 0 ? GRAINS_PER_SECOND / rate : 1;
-    int group = (int)(uv_now(&client->loop) / MEASURE_GRAIN_MS % (uint64_t)groups);
+    int slots = rate > 0 ? GRAINS_PER_SECOND / rate : 1;
+    int slot = (int)(uv_now(&client->loop) / MEASURE_GRAIN_MS % (uint64_t)slots);
 
-    if ((client->opened_groups >> group & 1) == 0) {
-        client->opened_groups |= 1 << group;
-        for (int i = group; i < client->options.connections; i += groups)
-            open_line(client, i);
-    }
-    if (client->opened_groups == (1 << groups) - 1)
+    for (int i = slot; i < client->options.connections && !client->opened[slot]; i += slots)
+        open_line(client, i);
+    client->opened[slot] = true;
+    if (client->open == client->options.connections)
         uv_close((uv_handle_t *)timer, NULL);
 }
 

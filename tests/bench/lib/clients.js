@@ -6,10 +6,11 @@ import { devices, pinned } from './programs.js';
 
 const DISTURBED = 0.08; // share of the machine that others had: such a round is measured again
 const TRIES = 3; // rounds at most, for each one wanted
+const PATIENCE_MS = 180000; // spent on waiting for others to finish, in all
 
 /** One run of a client. `others` is the share of two cores that went to neither it nor the devices. */
-async function measure(t, cores, server, client, args) {
-  await quiet();
+async function measure({ t, cores, server, args, patience }, client) {
+  await quiet(patience);
   const start = { wall: performance.now(), busy: busyUs(), server: cpuUs(server.pid) };
   const program = pinned(t, cores.client, client.program,
     ['--port', String(server.port), ...args, ...client.args]);
@@ -29,11 +30,11 @@ async function measure(t, cores, server, client, args) {
 }
 
 /** One run of every client; the order turns with the rounds, so that none is always the first. */
-async function round(t, cores, server, clients, args, number) {
+async function round(setting, clients, number) {
   const results = {};
   for (let i = 0; i < clients.length; i++) {
     const client = clients[(i + number) % clients.length];
-    results[client.name] = await measure(t, cores, server, client, args);
+    results[client.name] = await measure(setting, client);
   }
   return { results, others: Math.max(...Object.values(results).map((result) => result.others)) };
 }
@@ -53,12 +54,12 @@ function summary(rounds, name, reference) {
  */
 export async function compare(cores, clients, args, wanted) {
   return await within(async (t) => {
-    const server = await devices(t, cores.peer);
+    const setting = { t, cores, server: await devices(t, cores.peer), args, patience: { ms: PATIENCE_MS } };
     const rounds = [];
     const clean = () => rounds.filter(({ others }) => others < DISTURBED);
     while (clean().length < wanted && rounds.length < wanted * TRIES) {
-      rounds.push(await round(t, cores, server, clients, args, rounds.length));
-      process.stderr.write(clean().length > 0 && rounds.at(-1).others < DISTURBED ? '.' : 'x');
+      rounds.push(await round(setting, clients, rounds.length));
+      process.stderr.write(rounds.at(-1).others < DISTURBED ? '.' : 'x');
     }
     const used = rounds.sort((a, b) => a.others - b.others).slice(0, wanted);
     return {
@@ -66,6 +67,7 @@ export async function compare(cores, clients, args, wanted) {
       rounds: used.length,
       repeated: rounds.length - used.length,
       others: Math.max(...used.map(({ others }) => others)),
+      disturbed: clean().length < wanted,
       each: used.map(({ results }) => results),
     };
   });

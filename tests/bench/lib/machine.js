@@ -55,13 +55,13 @@ export function median(numbers) {
   return sorted.length % 2 === 1 ? sorted[Math.floor(middle)] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
-/** Waits until nobody else wants the machine, `patience` ms at most: a round begun later is worth little. */
-export async function quiet(patience = 20000) {
-  const end = performance.now() + patience;
-  for (;;) {
+/** Waits until nobody else wants the machine, as long as `patience.ms` lasts over all calls with it. */
+export async function quiet(patience) {
+  while (patience.ms > 0) {
     const start = { wall: performance.now(), busy: busyUs() };
     await sleep(200);
-    const share = (busyUs() - start.busy) / 1000 / (performance.now() - start.wall);
-    if (share < 0.15 || performance.now() > end) return;
+    const wall = performance.now() - start.wall;
+    if ((busyUs() - start.busy) / 1000 / wall < 0.15) return;
+    patience.ms -= wall;
   }
 }
