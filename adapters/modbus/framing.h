@@ -23,9 +23,9 @@ struct framing_frame {
 };
 
 struct framing_reader {
-    uint8_t bytes[FRAMING_MAX];
     size_t length;      /* bytes of the frame that is being gathered */
     const char *reason; /* why the stream is lost, for a person; NULL while it is not */
+    uint8_t bytes[FRAMING_MAX];
 };
 
 /* For a new connection. */

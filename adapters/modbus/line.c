@@ -158,6 +158,7 @@ void line_bytes(struct line *line, const uint8_t *bytes, size_t length)
     struct framing_frame frame;
     int rc;
 
+    line->now_us = 0;
     if (resumes(line, bytes, length)) {
         framing_reader_init(&line->reader);
         line->torn = false;
@@ -243,6 +244,7 @@ uint64_t line_tick(struct line *line, uint64_t now_ms)
     if (line->state == CONNECTION_CONNECTED && !line->transaction.active &&
         now_ms >= line->quiet_ms)
         traffic_send(line, now_ms);
+    line->now_us = 0;
     return next_tick_ms(line);
 }
 

@@ -27,8 +27,8 @@ enum {
 
 /* A request, ready for a frame. */
 struct pdu {
-    uint8_t bytes[PDU_MAX];
     size_t length;
+    uint8_t bytes[PDU_MAX];
 };
 
 /* Each builds one request. 0; -EINVAL: a count of 0 or over its limit, an address range that runs past

@@ -4,7 +4,11 @@
  * Fails when: the name is unknown, every address refuses or stays silent for the connect timeout, the
  * peer closes or resets, or takes no more bytes. Every failure goes through the same chain of closes;
  * `closed` is fired in one place, when the socket, the timer and the resolver are all through. A resolver
- * under way cannot be cancelled, so closing waits for it. */
+ * under way cannot be cancelled, so closing waits for it.
+ *
+ * The socket is ours and libuv only waits on it: send and recv on a socket cost less than the read and
+ * write that a uv_tcp_t calls, and bytes are received into the stack, which is in the cache, instead of
+ * into a buffer for each of a thousand connections (tests/bench/run transaction). */
 #include "adapters/modbus/stream.h"
 
 #include "base/err.h"
@@ -14,43 +18,48 @@
 #include <assert.h>
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 enum {
-    READ_BYTES = 1024,     /* several answers in one read; the largest frame has 260 bytes */
-    KEEPALIVE_SECONDS = 30 /* idle time before the kernel asks whether the peer is still there */
+    READ_BYTES = 1024,           /* several answers in one read; the largest frame has 260 bytes */
+    KEEPALIVE_IDLE_SECONDS = 30, /* until the kernel asks whether the peer is still there */
+    KEEPALIVE_INTERVAL_SECONDS = 1,
+    KEEPALIVE_PROBES = 10,
 };
 
 struct tcp {
     struct stream stream; /* first */
+    const struct stream_events *events;
+    void *owner;
+    int socket; /* valid while poll_open */
+
+    bool closing;   /* by the owner or after a failure: nothing but `closed` will be told */
+    bool connected; /* else the socket is still connecting */
+    bool resolving; /* libuv holds `resolve` */
+    bool poll_open, timer_open;
+    size_t unsent_length; /* of what the kernel did not take yet */
+
     uv_loop_t *loop;
+    uv_poll_t poll;
+    uv_timer_t timer;
+
     const char *host;
     int port;
     uint32_t connect_timeout_ms;
-    const struct stream_events *events;
-    void *owner;
-
-    bool closing;   /* by the owner or after a failure: nothing but `closed` will be told */
-    bool resolving; /* libuv holds `resolve` */
-    bool tcp_open, timer_open;
-    bool writing; /* libuv holds `write` and `unsent` */
-
     uv_getaddrinfo_t resolve;
     struct sockaddr_storage numeric; /* the address when `host` is one */
     struct addrinfo *addresses;      /* of the resolver; NULL otherwise */
     const struct addrinfo *next;     /* to be tried */
-    uv_tcp_t tcp;
-    uv_timer_t timer;
-    uv_connect_t connect;
-    uv_write_t write;
-    uint8_t unsent[STREAM_WRITE_MAX];
-    char received[READ_BYTES];
 
     int rc; /* what ended it, or the failure of the last address */
     struct err why;
+    uint8_t unsent[STREAM_WRITE_MAX];
 };
 
 static void try_next(struct tcp *t);
@@ -59,7 +68,7 @@ static void try_next(struct tcp *t);
 
 static void maybe_closed(struct tcp *t)
 {
-    if (!t->closing || t->resolving || t->tcp_open || t->timer_open)
+    if (!t->closing || t->resolving || t->poll_open || t->timer_open)
         return;
 
     uv_freeaddrinfo(t->addresses);
@@ -68,11 +77,12 @@ static void maybe_closed(struct tcp *t)
     t->events->closed(t->owner, t->rc, t->why.msg); /* t may be freed or open again now */
 }
 
-static void on_tcp_closed(uv_handle_t *handle)
+static void on_poll_closed(uv_handle_t *handle)
 {
     struct tcp *t = handle->data;
 
-    t->tcp_open = false;
+    close(t->socket);
+    t->poll_open = false;
     if (t->closing)
         maybe_closed(t);
     else
@@ -87,10 +97,10 @@ static void on_timer_closed(uv_handle_t *handle)
     maybe_closed(t);
 }
 
-static void close_tcp(struct tcp *t)
+static void close_poll(struct tcp *t)
 {
-    if (t->tcp_open && !uv_is_closing((uv_handle_t *)&t->tcp))
-        uv_close((uv_handle_t *)&t->tcp, on_tcp_closed);
+    if (t->poll_open && !uv_is_closing((uv_handle_t *)&t->poll))
+        uv_close((uv_handle_t *)&t->poll, on_poll_closed);
 }
 
 static void close_timer(struct tcp *t)
@@ -104,7 +114,7 @@ static void close_all(struct tcp *t)
     t->closing = true;
     if (t->resolving)
         uv_cancel((uv_req_t *)&t->resolve); /* works only while it waits for a thread */
-    close_tcp(t);
+    close_poll(t);
     close_timer(t);
 }
 
@@ -159,95 +169,124 @@ static void fail(struct tcp *t, int rc)
 
 /* ---- connected ---- */
 
-static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
-{
-    struct tcp *t = handle->data;
+static void on_event(uv_poll_t *poll, int status, int events);
 
-    (void)suggested;
-    *out = uv_buf_init(t->received, sizeof t->received);
+static void wait_for(struct tcp *t, int events)
+{
+    int rc = uv_poll_start(&t->poll, events, on_event);
+
+    assert(rc == 0); /* the handle is open and the descriptor valid */
+    (void)rc;
 }
 
-static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf)
+/* The peer's bytes, or its end. The last thing to do in an event: the owner may close from inside. */
+static void receive(struct tcp *t)
 {
-    struct tcp *t = stream->data;
+    uint8_t bytes[READ_BYTES];
+    ssize_t count = recv(t->socket, bytes, sizeof bytes, 0);
 
-    if (t->closing || count == 0)
-        return;
-    if (count < 0) {
-        fail(t, (int)count);
-        if (count == UV_ETIMEDOUT) /* of keepalive or a retransmission, not of connect */
-            err_set(&t->why, "lost the connection to %s: check the device and the network",
-                    t->stream.peer);
+    if (count > 0) {
+        t->events->bytes(t->owner, bytes, (size_t)count);
         return;
     }
-    t->events->bytes(t->owner, (const uint8_t *)buf->base, (size_t)count);
+    if (count < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    fail(t, count == 0 ? UV_EOF : -errno);
+    if (t->rc == UV_ETIMEDOUT) /* of keepalive or a retransmission, not of connect */
+        err_set(&t->why, "lost the connection to %s: check the device and the network",
+                t->stream.peer);
 }
 
-static void on_written(uv_write_t *request, int status)
+/* How many bytes the kernel took, or -errno. */
+static ssize_t try_send(const struct tcp *t, const uint8_t *bytes, size_t length)
 {
-    struct tcp *t = request->data;
+    ssize_t count = send(t->socket, bytes, length, MSG_NOSIGNAL);
 
-    t->writing = false;
-    if (status < 0 && !t->closing)
-        fail(t, status);
+    if (count >= 0)
+        return count;
+    return errno == EAGAIN || errno == EINTR || errno == ENOBUFS ? 0 : -errno;
+}
+
+/* The kernel takes bytes again. */
+static void send_rest(struct tcp *t)
+{
+    ssize_t count = try_send(t, t->unsent, t->unsent_length);
+
+    if (count < 0) {
+        fail(t, (int)count);
+        return;
+    }
+    t->unsent_length -= (size_t)count;
+    memmove(t->unsent, t->unsent + count, t->unsent_length);
+    if (t->unsent_length == 0)
+        wait_for(t, UV_READABLE);
 }
 
 static void tcp_write(struct stream *stream, const uint8_t *bytes, size_t length)
 {
     struct tcp *t = (struct tcp *)stream;
-    uv_buf_t buf;
-    int rc;
+    ssize_t count;
 
     assert(length <= STREAM_WRITE_MAX);
     if (t->closing)
         return;
-    if (t->writing) { /* not even the last request went out: nobody reads at the other end */
+    if (t->unsent_length >
+        0) { /* not even the last request went out: nobody reads at the other end */
         fail(t, UV_ECONNRESET);
         err_set(&t->why, "%s takes no more requests: is the device overloaded?", t->stream.peer);
         return;
     }
 
-    memcpy(t->unsent, bytes, length);
-    buf = uv_buf_init((char *)t->unsent, (unsigned)length);
-    rc = uv_try_write((uv_stream_t *)&t->tcp, &buf, 1);
-    if (rc == (int)length)
+    count = try_send(t, bytes, length);
+    if (count == (ssize_t)length)
         return;
-    if (rc > 0)
-        buf = uv_buf_init((char *)t->unsent + rc, (unsigned)length - (unsigned)rc);
-    if (rc < 0 && rc != UV_EAGAIN) {
-        fail(t, rc);
+    if (count < 0) {
+        fail(t, (int)count);
         return;
     }
-
-    rc = uv_write(&t->write, (uv_stream_t *)&t->tcp, &buf, 1, on_written);
-    if (rc < 0)
-        fail(t, rc);
-    else
-        t->writing = true;
+    t->unsent_length = length - (size_t)count;
+    memcpy(t->unsent, bytes + count, t->unsent_length);
+    wait_for(t, UV_READABLE | UV_WRITABLE);
 }
 
 /* ---- opening ---- */
 
-static void on_connected(uv_connect_t *request, int status)
+static void on_connected(struct tcp *t)
 {
-    struct tcp *t = request->data;
+    socklen_t length = sizeof(int);
+    int error = 0;
 
-    if (t->closing || status == UV_ECANCELED) /* cancelled by our own close */
-        return;
+    if (getsockopt(t->socket, SOL_SOCKET, SO_ERROR, &error, &length) != 0)
+        error = errno;
     uv_timer_stop(&t->timer);
-    if (status == 0)
-        status = uv_read_start((uv_stream_t *)&t->tcp, on_alloc, on_read);
-    if (status < 0) {
-        explain(t, status);
-        close_tcp(t); /* and on to the next address */
+    if (error != 0) {
+        explain(t, -error);
+        close_poll(t); /* and on to the next address */
         return;
     }
-
-    /* Only comfort: a connection without them works too. */
-    uv_tcp_nodelay(&t->tcp, 1);
-    uv_tcp_keepalive(&t->tcp, 1, KEEPALIVE_SECONDS);
+    t->connected = true;
+    wait_for(t, UV_READABLE);
     close_timer(t);
     t->events->opened(t->owner);
+}
+
+/* `status` says that the socket has an error, but not which: the next call on it does. */
+static void on_event(uv_poll_t *poll, int status, int events)
+{
+    struct tcp *t = poll->data;
+
+    if (t->closing)
+        return;
+    if (!t->connected) {
+        on_connected(t);
+        return;
+    }
+    if ((events & UV_WRITABLE) != 0 && t->unsent_length > 0)
+        send_rest(t);
+    if (!t->closing && (status < 0 || (events & UV_READABLE) != 0))
+        receive(t);
+    if (!t->closing && status < 0) /* bytes came before it; libuv has stopped waiting */
+        wait_for(t, UV_READABLE);
 }
 
 static void on_timeout(uv_timer_t *timer)
@@ -257,19 +296,50 @@ static void on_timeout(uv_timer_t *timer)
     if (t->closing)
         return;
     explain(t, UV_ETIMEDOUT);
-    close_tcp(t);
+    close_poll(t);
 }
 
-/* 0, or -errno with the socket not open. */
+/* Only comfort: a connection without them works too. */
+static void set_options(int socket)
+{
+    static const struct {
+        int level, name, value;
+    } options[] = {
+        { IPPROTO_TCP, TCP_NODELAY, 1 },
+        { SOL_SOCKET, SO_KEEPALIVE, 1 },
+        { IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_SECONDS },
+        { IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_SECONDS },
+        { IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES },
+    };
+
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
+        setsockopt(socket, options[i].level, options[i].name, &options[i].value, sizeof(int));
+}
+
+/* 0, or -errno; with the socket open (poll_open) when it got that far. */
 static int start_connect(struct tcp *t, const struct sockaddr *address)
 {
-    int rc = uv_tcp_init(t->loop, &t->tcp);
+    socklen_t length = address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                                      : sizeof(struct sockaddr_in);
+    int rc;
 
-    if (rc < 0)
+    t->socket = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (t->socket < 0)
+        return -errno;
+    rc = uv_poll_init(t->loop, &t->poll, t->socket);
+    if (rc < 0) {
+        close(t->socket);
         return rc;
-    t->tcp.data = t;
-    t->tcp_open = true;
-    return uv_tcp_connect(&t->connect, &t->tcp, address, on_connected);
+    }
+    t->poll.data = t;
+    t->poll_open = true;
+    t->connected = false;
+    t->unsent_length = 0;
+    set_options(t->socket);
+    if (connect(t->socket, address, length) != 0 && errno != EINPROGRESS)
+        return -errno;
+    wait_for(t, UV_WRITABLE); /* connected, or why not: told on the loop in any case */
+    return 0;
 }
 
 /* One address after the other; when there is none left, the failure of the last is the reason. */
@@ -289,8 +359,8 @@ static void try_next(struct tcp *t)
     if (rc == 0)
         return;
     explain(t, rc);
-    if (t->tcp_open)
-        close_tcp(t);
+    if (t->poll_open)
+        close_poll(t);
     else
         fail(t, rc); /* no socket: another address would get none either */
 }
@@ -337,7 +407,7 @@ static int tcp_open(struct stream *stream, const struct stream_events *events, v
     struct tcp *t = (struct tcp *)stream;
     int rc;
 
-    assert(!t->resolving && !t->tcp_open && !t->timer_open);
+    assert(!t->resolving && !t->poll_open && !t->timer_open);
     t->events = events;
     t->owner = owner;
     t->closing = false;
@@ -348,7 +418,7 @@ static int tcp_open(struct stream *stream, const struct stream_events *events, v
         rc = start_connect(t, (const struct sockaddr *)&t->numeric);
     else
         rc = start_resolve(t);
-    if (rc < 0 && !t->tcp_open)
+    if (rc < 0 && !t->poll_open)
         return rc;
 
     uv_timer_init(t->loop, &t->timer);
@@ -356,7 +426,7 @@ static int tcp_open(struct stream *stream, const struct stream_events *events, v
     t->timer_open = true;
     if (rc < 0)
         fail(t, rc); /* the socket must be closed first: told on the loop */
-    else if (t->tcp_open)
+    else if (t->poll_open)
         uv_timer_start(&t->timer, on_timeout, t->connect_timeout_ms, 0);
     return 0;
 }
@@ -365,7 +435,7 @@ static void tcp_close(struct stream *stream)
 {
     struct tcp *t = (struct tcp *)stream;
 
-    if (t->closing || (!t->resolving && !t->tcp_open && !t->timer_open))
+    if (t->closing || (!t->resolving && !t->poll_open && !t->timer_open))
         return;
     t->rc = 0;
     t->why.msg[0] = '\0';
@@ -376,7 +446,7 @@ static void tcp_free(struct stream *stream)
 {
     struct tcp *t = (struct tcp *)stream;
 
-    assert(!t->resolving && !t->tcp_open && !t->timer_open);
+    assert(!t->resolving && !t->poll_open && !t->timer_open);
     free(t);
 }
 
@@ -403,8 +473,6 @@ int tcp_new(struct stream **out, struct uv_loop_s *loop, const char *host, int p
     t->port = port;
     t->connect_timeout_ms = connect_timeout_ms;
     t->resolve.data = t;
-    t->connect.data = t;
-    t->write.data = t;
     *out = &t->stream;
     return 0;
 }

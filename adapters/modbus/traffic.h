@@ -26,37 +26,38 @@ struct transaction {
     struct turn_unit *unit;
     size_t block;             /* of a read */
     struct line_write *write; /* NULL = a read */
-    struct pdu request;
     uint64_t sent_ms, deadline_ms;
     uint64_t sent_us; /* of line_open.now_us */
+    struct pdu request;
 };
 
+/* What every answer touches stands first: with a thousand lines each part of it is a miss of the cache. */
 struct line {
     struct line_open args;
     enum connection_state state;
     bool stopped;
     bool stream_open; /* from a successful open to line_closed */
-    uint64_t retry_ms;
-    struct backoff backoff;
-    uint32_t failures; /* connections failed or lost in a row, since the last answer */
-    bool was_connected;
-    uint64_t reconnects;
-    struct err error;
-
-    struct framing_reader reader;
-    struct transaction transaction;
+    bool torn;        /* when the request was sent, a part of an older answer had come */
     uint16_t last_id;
+    size_t junk;        /* bytes without form, or answers to nobody, since the last good answer */
+    uint64_t now_us;    /* read during this event and its tick; 0 = not yet */
+    uint64_t retry_ms;  /* no new connection before */
     uint64_t quiet_ms;  /* nothing is sent before: connect_delay, request_delay */
     uint64_t probes_ms; /* no device that is known to be dead is probed before */
-    bool torn;          /* when the request was sent, a part of an older answer had come */
-    size_t junk;        /* bytes without form, or answers to nobody, since the last good answer */
-    struct load load;
+    uint32_t failures;  /* connections failed or lost in a row, since the last answer */
 
+    size_t unit_count;
+    size_t turn;               /* of turn_due */
     struct line_write *writes; /* in order; the one in flight stays in the list */
     struct line_write **writes_end;
+    struct transaction transaction;
+    struct framing_reader reader;
+    struct load load;
 
-    size_t turn; /* of turn_due */
-    size_t unit_count;
+    bool was_connected;
+    uint64_t reconnects;
+    struct backoff backoff;
+    struct err error;
     struct turn_unit units[];
 };
 

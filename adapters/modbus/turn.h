@@ -15,7 +15,6 @@
 #include <stdint.h>
 
 struct turn_unit {
-    struct unit health;
     const struct modbus_device *device;
     const struct plan *plan;
     struct schedule schedule;
@@ -26,6 +25,7 @@ struct turn_unit {
     uint64_t asked_ms; /* when it was asked last; 0 = never */
     uint32_t silent;   /* unanswered tries on this connection in a row */
     int64_t last_ok_wall_ms;
+    struct unit health;
 };
 
 static inline bool turn_is_offline(const struct turn_unit *unit)

@@ -40,10 +40,10 @@ struct unit {
     bool degraded;     /* too many of the last requests failed */
 
     uint64_t requests, timeouts, crc, exceptions, late, other;
-    uint64_t window; /* bit n: the n-th last request failed */
-    uint32_t latency_us[UNIT_LATENCIES];
+    uint64_t window;      /* bit n: the n-th last request failed */
     size_t latency_count; /* ever; the ring's next place is this modulo UNIT_LATENCIES */
     uint32_t latency_max_us;
+    uint32_t latency_us[UNIT_LATENCIES];
     char error[128]; /* for a person; "" when there is nothing to say */
 };
 
