@@ -3,7 +3,7 @@
 
 #include "config/errors.h"
 #include "config/kinds.h"
-#include "config/near.h"
+#include "base/near.h"
 #include "config/text.h"
 
 #include <cjson/cJSON.h>

@@ -1,5 +1,5 @@
 /* config/near: which known name a mistyped one means. */
-#include "config/near.h"
+#include "base/near.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* Near matches: edit distance with swapped neighbours (optimal string alignment), without case; at
  * most a third of the name may be wrong, and no more than three letters. */
-#include "config/near.h"
+#include "base/near.h"
 
 #include <ctype.h>
 #include <stddef.h>
