@@ -6,7 +6,6 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 enum { LOG_LINE_MAX = 1024 };
@@ -18,17 +17,6 @@ static const char *const names[] = { "error", "warn", "info", "debug" };
 void log_set_level(enum log_level level)
 {
     threshold = level;
-}
-
-bool log_parse_level(const char *word, enum log_level *out)
-{
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (strcmp(names[i], word) == 0) {
-            *out = (enum log_level)i;
-            return true;
-        }
-    }
-    return false;
 }
 
 void log_line(enum log_level level, const char *format, ...)

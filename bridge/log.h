@@ -2,14 +2,9 @@
  * the journal stamps the time; else both stand in the line. Only bridge/ logs. */
 #pragma once
 
-#include <stdbool.h>
-
 enum log_level { LEVEL_ERROR, LEVEL_WARN, LEVEL_INFO, LEVEL_DEBUG };
 
 /* What is more detailed than `level` is not written. The start is LEVEL_INFO. */
 void log_set_level(enum log_level level);
-
-/* "error", "warn", "info", "debug"; false when the word is none of these. */
-bool log_parse_level(const char *word, enum log_level *out);
 
 __attribute__((format(printf, 2, 3))) void log_line(enum log_level level, const char *format, ...);

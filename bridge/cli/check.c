@@ -9,74 +9,10 @@
 #include "config/config.h"
 
 #include <errno.h>
-#include <getopt.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
-
-struct options {
-    const char *file;
-    bool strict;
-    bool json;
-};
-
-static void print_help(FILE *out)
-{
-    fputs("usage: twinbridge check FILE [--strict] [--json]\n\n"
-          "Lists every mistake in a mapping file as FILE:LINE:COLUMN: PATH: what, and what to "
-          "write.\n"
-          "Touches no device and no hub.\n\n"
-          "  --strict  warnings count as mistakes\n"
-          "  --json    an array of {file, line, column, path, severity, message} for scripts\n\n"
-          "exit codes: 0 no mistakes, 64 usage, 66 the file cannot be read, 78 mistakes\n",
-          out);
-}
-
-/* 0 to go on, -1 when `*code` is the answer already. */
-static int read_options(int argc, char **argv, struct options *out, int *code)
-{
-    static const struct option known[] = {
-        { "strict", no_argument, NULL, 's' },
-        { "json", no_argument, NULL, 'j' },
-        { "help", no_argument, NULL, 'h' },
-        { NULL, 0, NULL, 0 },
-    };
-    int option;
-
-    optind = 1;
-    opterr = 0;
-    while ((option = getopt_long(argc, argv, "h", known, NULL)) != -1) {
-        switch (option) {
-        case 's':
-            out->strict = true;
-            break;
-        case 'j':
-            out->json = true;
-            break;
-        case 'h':
-            print_help(stdout);
-            *code = EX_OK;
-            return -1;
-        default:
-            fprintf(stderr,
-                    "twinbridge check: there is no option %s; see twinbridge check --help\n",
-                    argv[optind - 1]);
-            *code = EX_USAGE;
-            return -1;
-        }
-    }
-    if (argc - optind != 1) {
-        fprintf(stderr, "twinbridge check: %s; see twinbridge check --help\n",
-                argc == optind ? "name a mapping file" : "one mapping file at a time");
-        *code = EX_USAGE;
-        return -1;
-    }
-    out->file = argv[optind];
-    return 0;
-}
 
 static const char *plural(size_t count)
 {
@@ -95,14 +31,14 @@ static void print_contents(const struct config *config)
            plural(config->module_count));
 }
 
-static void print_result(const struct options *options, const struct config *config,
+static void print_result(const char *file, const struct config *config,
                          const struct config_errors *errors)
 {
     size_t mistakes = config_errors_count(errors), warnings = config_warnings_count(errors);
 
     config_errors_print(errors, stderr);
     if (config == NULL) {
-        fprintf(stderr, "%s: %zu mistake%s", options->file, mistakes, plural(mistakes));
+        fprintf(stderr, "%s: %zu mistake%s", file, mistakes, plural(mistakes));
         if (warnings > 0)
             fprintf(stderr, ", %zu warning%s", warnings, plural(warnings));
         fputc('\n', stderr);
@@ -133,40 +69,32 @@ int cli_load_code(int rc, const char *file)
     return rc == 0 ? EX_OK : EX_SOFTWARE;
 }
 
-static int check(const struct options *options, struct config_errors *errors)
+static int check(const struct command *command, struct config_errors *errors)
 {
+    const struct cli_options *options = command->options;
+    const char *file = command->arguments[0];
     struct config *config = NULL;
-    int rc = config_load(&config, options->file, adapters_config, errors);
-    int code = cli_load_code(rc, options->file);
+    int rc = config_load(&config, file, adapters_config, errors);
+    int code = cli_load_code(rc, file);
 
     if (rc == 0 && options->strict && config_warnings_count(errors) > 0)
         code = EX_CONFIG;
     if (rc != -ENOMEM && options->json)
         rc = print_json(errors);
     else if (rc != -ENOMEM)
-        print_result(options, config, errors);
+        print_result(file, config, errors);
     config_free(config);
-    if (rc == -ENOMEM) {
-        fprintf(stderr, "twinbridge check: out of memory\n");
-        return EX_SOFTWARE;
-    }
-    return code;
+    return rc == -ENOMEM ? command_fail(command, EX_SOFTWARE, "out of memory") : code;
 }
 
-int cli_check(int argc, char **argv)
+int cli_check(const struct command *command)
 {
-    struct options options = { 0 };
-    struct config_errors *errors;
+    struct config_errors *errors = config_errors_new();
     int code;
 
-    if (read_options(argc, argv, &options, &code) < 0)
-        return code;
-    errors = config_errors_new();
-    if (errors == NULL) {
-        fprintf(stderr, "twinbridge check: out of memory\n");
-        return EX_SOFTWARE;
-    }
-    code = check(&options, errors);
+    if (errors == NULL)
+        return command_fail(command, EX_SOFTWARE, "out of memory");
+    code = check(command, errors);
     config_errors_free(errors);
     return code;
 }

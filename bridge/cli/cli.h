@@ -1,16 +1,18 @@
 /* The verbs of `twinbridge`, one file each. Exit codes are those of sysexits.h: 0 done, 64 usage, 66 no
- * such file, 69 unreachable, 70 internal, 77 not allowed, 78 the mapping file is wrong. */
+ * such file, 69 unreachable, 70 internal, 75 try again, 77 not allowed, 78 the mapping file is wrong. */
 #pragma once
 
-struct cli_verb {
-    const char *name;
-    const char *arguments; /* as shown in the list of verbs: "FILE" */
-    const char *summary;
-    int (*run)(int argc, char **argv); /* argv[0] is the verb; the exit code */
+#include "base/command.h"
+
+/* The options of all verbs together; a verb sees those of its rows in main.c. */
+struct cli_options {
+    int log_level; /* an enum log_level */
+    bool strict;
+    bool json;
 };
 
 /* The exit code of a config_load of `file` that returned `rc`. */
 int cli_load_code(int rc, const char *file);
 
-int cli_run(int argc, char **argv);
-int cli_check(int argc, char **argv);
+int cli_run(const struct command *command);
+int cli_check(const struct command *command);

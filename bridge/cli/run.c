@@ -10,7 +10,6 @@
 #include <uv.h>
 
 #include <errno.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,13 +22,6 @@ struct run {
     uv_signal_t term, interrupt;
     uv_timer_t patience; /* a stop takes no longer than this */
 };
-
-static const char help[] =
-    "usage: twinbridge run [--log-level error|warn|info|debug] FILE\n"
-    "\n"
-    "Runs the bridge on the mapping file FILE until SIGTERM or SIGINT. Absent devices, an absent\n"
-    "hub and missing credentials do not end it: they are said, shown on the status page and tried\n"
-    "again. `twinbridge check FILE` finds mistakes in FILE without running anything.\n";
 
 static void on_stopped(void *data)
 {
@@ -111,57 +103,18 @@ static int run_config(const struct config *config)
     return code;
 }
 
-static int wrong_usage(const char *what, const char *which)
+int cli_run(const struct command *command)
 {
-    fprintf(stderr, "twinbridge run: %s%s; see twinbridge run --help\n", what, which);
-    return EX_USAGE;
-}
-
-/* 0 to go on, -1 when `*code` is the answer already. */
-static int read_options(int argc, char **argv, enum log_level *level, int *code)
-{
-    static const struct option options[] = { { "help", no_argument, NULL, 'h' },
-                                             { "log-level", required_argument, NULL, 'l' },
-                                             { NULL, 0, NULL, 0 } };
-    int option;
-
-    opterr = 0;
-    while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-        if (option == 'l' && log_parse_level(optarg, level))
-            continue;
-        *code = EX_OK;
-        if (option == 'h')
-            fputs(help, stdout);
-        else if (option == 'l')
-            *code = wrong_usage("--log-level is error, warn, info or debug, not ", optarg);
-        else if (option == ':')
-            *code = wrong_usage("--log-level wants a level", "");
-        else
-            *code = wrong_usage("there is no option ", argv[optind - 1]);
-        return -1;
-    }
-    if (argc - optind != 1) {
-        *code = wrong_usage(argc == optind ? "name a mapping file" : "one mapping file at a time",
-                            "");
-        return -1;
-    }
-    return 0;
-}
-
-int cli_run(int argc, char **argv)
-{
-    struct config_errors *errors;
+    const struct cli_options *options = command->options;
+    const char *file = command->arguments[0];
+    struct config_errors *errors = config_errors_new();
     struct config *config = NULL;
-    enum log_level level = LEVEL_INFO;
     int code;
 
-    if (read_options(argc, argv, &level, &code) < 0)
-        return code;
-    log_set_level(level);
-    errors = config_errors_new();
     if (errors == NULL)
-        return EX_SOFTWARE;
-    code = cli_load_code(config_load(&config, argv[optind], adapters_config, errors), argv[optind]);
+        return command_fail(command, EX_SOFTWARE, "out of memory");
+    log_set_level((enum log_level)options->log_level);
+    code = cli_load_code(config_load(&config, file, adapters_config, errors), file);
     config_errors_print(errors, stderr);
     config_errors_free(errors);
     if (code == EX_OK)

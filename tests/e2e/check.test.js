@@ -196,14 +196,15 @@ test('a file that is not there, a folder and wrong arguments are said in a line'
     [['run', absent], 66, /absent\.json: cannot read: No such file or directory\n/],
     [['check', dir], 78, /is a folder, name the mapping file itself\n/],
     [['run', dir], 78, /is a folder, name the mapping file itself\n/],
-    [['check'], 64, /^twinbridge check: name a mapping file; see twinbridge check --help\n$/],
-    [['run'], 64, /^twinbridge run: name a mapping file; see twinbridge run --help\n$/],
-    [['check', 'a', 'b'], 64, /^twinbridge check: one mapping file at a time; .*\n$/],
-    [['run', 'a', 'b'], 64, /^twinbridge run: one mapping file at a time; .*\n$/],
-    [['check', '--loud', 'a'], 64, /^twinbridge check: there is no option --loud; .*\n$/],
-    [['run', '--loud', 'a'], 64, /^twinbridge run: there is no option --loud; .*\n$/],
-    [['run', '--log-level', 'loud', 'a'], 64, /^twinbridge run: --log-level is error, warn, info or debug, not loud; .*\n$/],
-    [['chek', 'a'], 64, /^twinbridge: there is no verb "chek"; see twinbridge --help\n$/],
+    [['check'], 64, /^twinbridge check: FILE is missing: twinbridge check FILE; see twinbridge check --help\n$/],
+    [['run'], 64, /^twinbridge run: FILE is missing: twinbridge run FILE; see twinbridge run --help\n$/],
+    [['check', 'a', 'b'], 64, /^twinbridge check: 'b' is one argument too many: .*\n$/],
+    [['run', 'a', 'b'], 64, /^twinbridge run: 'b' is one argument too many: .*\n$/],
+    [['check', '--loud', 'a'], 64, /^twinbridge check: there is no option '--loud'; .*\n$/],
+    [['run', '--loud', 'a'], 64, /^twinbridge run: there is no option '--loud'; .*\n$/],
+    [['run', '--strict', 'a'], 64, /^twinbridge run: there is no option '--strict' here, 'check' has it; .*\n$/],
+    [['run', '--log-level', 'loud', 'a'], 64, /^twinbridge run: --log-level is error, warn, info or debug, not 'loud'; .*\n$/],
+    [['chek', 'a'], 64, /^twinbridge: there is no verb 'chek' \(did you mean 'check'\?\); see twinbridge --help\n$/],
   ];
   for (const [args, expected, said] of cases) {
     const { code, stdout, stderr } = await run(t, 'twinbridge', args);

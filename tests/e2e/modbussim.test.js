@@ -255,11 +255,12 @@ test('what is wrong at the start is said in one line with its exit code', async 
   const other = await devices(t, mapping);
   const taken = `127.0.0.1:${other.ports.plant}`;
   const cases = [
-    [[], 64, /mapping file/],
-    [[good, good], 64, /one mapping file is enough/],
+    [[], 64, /FILE is missing/],
+    [[good, good], 64, /good\.json' is one argument too many/],
     [[good, '--nope'], 64, /no option '--nope'/],
     [[good, '--listen', '127.0.0.1:0'], 64, /--connection NAME must stand before/],
-    [[good, '--connection', 'plant'], 64, /--listen ADDR:PORT must stand behind/],
+    [[good, '--connection', 'plant'], 64, /--listen ADDR:PORT must stand behind --connection plant/],
+    [[good, '--connection', 'plant', '--connection', 'annex'], 64, /--listen ADDR:PORT must stand behind --connection plant/],
     [[good, '--connection', 'plant', '--listen', 'here'], 64, /not ADDR:PORT/],
     [[good, '--connection', 'nope', '--listen', '127.0.0.1:0'], 66, /nope: no such connection/],
     [[good, '--connection', 'plant', '--listen', taken], 75, /connection plant: .*in use; move it/],
