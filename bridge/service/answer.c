@@ -234,3 +234,38 @@ void answer_describe(char out[ANSWER_TEXT_MAX], long status, const char *error_c
     if (line.length == before)
         line_text(&line, status_words(status));
 }
+
+/* ---- what is no document ---- */
+
+static const char *kind_of(const char *body, size_t length)
+{
+    const char *end = body + length;
+    const char *at = body;
+    cJSON *root;
+
+    while (at < end && (unsigned char)*at <= ' ')
+        at++;
+    if (at == end)
+        return "empty";
+    if (*at == '<')
+        return "a web page";
+    root = cJSON_ParseWithLengthOpts(body, length + 1, NULL, 1);
+    cJSON_Delete(root);
+    if (root != NULL)
+        return "JSON of another kind";
+    return *at == '{' || *at == '[' ? "JSON that is cut off" : "text";
+}
+
+void answer_mistaken(char out[ANSWER_TEXT_MAX], const char *body, size_t length)
+{
+    const char *kind = kind_of(body, length);
+    char text[100] = "";
+    struct line line = { .out = text, .size = sizeof text };
+
+    if (strcmp(kind, "a web page") == 0 || strcmp(kind, "text") == 0)
+        line_page(&line, body, length);
+    if (text[0] == '\0')
+        snprintf(out, ANSWER_TEXT_MAX, "%s", kind);
+    else
+        snprintf(out, ANSWER_TEXT_MAX, "%s (%s)", kind, text);
+}

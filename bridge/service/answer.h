@@ -19,3 +19,8 @@ void answer_describe(char out[ANSWER_TEXT_MAX], long status, const char *error_c
 
 /* What to do about it, for the end of the line: "; ..." or "". */
 const char *answer_remedy(long status);
+
+/* Writes what came in the place of a document, for "200, but the answer is ...": "empty", "a web
+ * page (Sign in)", "JSON that is cut off", "text (busy)". In one line, cut as a person would stop
+ * reading. `body` is NUL-terminated behind `length`. */
+void answer_mistaken(char out[ANSWER_TEXT_MAX], const char *body, size_t length);

@@ -9,8 +9,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <libgen.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +22,106 @@
 #include <unistd.h>
 
 enum { LINE_MAX_BYTES = 4096 };
+
+/* ---- the owner ---- */
+
+/* The whole text as a number of an id; false when it is none. */
+static bool read_id(const char *text, unsigned *out)
+{
+    unsigned long number;
+    char *end;
+
+    errno = 0;
+    number = strtoul(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || number >= UINT_MAX)
+        return false;
+    *out = (unsigned)number;
+    return true;
+}
+
+static int read_user(struct credential_owner *out, const char *name, struct err *err)
+{
+    const struct passwd *user = getpwnam(name);
+    unsigned id;
+
+    if (user == NULL && read_id(name, &id)) {
+        user = getpwuid(id);
+        out->user = id;
+        out->group = user == NULL ? id : user->pw_gid;
+        return 0;
+    }
+    if (user == NULL) {
+        err_set(err, "there is no user '%.100s' here", name);
+        return -ENOENT;
+    }
+    out->user = user->pw_uid;
+    out->group = user->pw_gid;
+    return 0;
+}
+
+static int read_group(struct credential_owner *out, const char *name, struct err *err)
+{
+    const struct group *group = getgrnam(name);
+    unsigned id;
+
+    if (group != NULL) {
+        out->group = group->gr_gid;
+        return 0;
+    }
+    if (!read_id(name, &id)) {
+        err_set(err, "there is no group '%.100s' here", name);
+        return -ENOENT;
+    }
+    out->group = id;
+    return 0;
+}
+
+int credential_owner_read(struct credential_owner *out, const char *text, struct err *err)
+{
+    struct credential_owner owner = { .given = true };
+    const char *colon = strchr(text, ':');
+    char name[128];
+    int rc;
+
+    snprintf(name, sizeof name, "%.*s", colon == NULL ? (int)strlen(text) : (int)(colon - text),
+             text);
+    rc = read_user(&owner, name, err);
+    if (rc == 0 && colon != NULL && colon[1] != '\0')
+        rc = read_group(&owner, colon + 1, err);
+    if (rc != 0)
+        return rc;
+    if (geteuid() != 0 && (owner.user != geteuid() || owner.group != getegid())) {
+        err_set(err, "only root can give files to %.100s; run this with sudo", text);
+        return -EPERM;
+    }
+    *out = owner;
+    return 0;
+}
+
+int credential_owner_check_folder(const char *path, const struct credential_owner *owner,
+                                  struct err *err)
+{
+    char copy[PATH_MAX];
+    const char *folder;
+    struct stat status;
+    mode_t wanted = S_IXOTH;
+
+    if (snprintf(copy, sizeof copy, "%s", path) >= (int)sizeof copy)
+        return -ENAMETOOLONG;
+    folder = dirname(copy);
+    if (stat(folder, &status) != 0)
+        return -errno;
+    if (status.st_uid == owner->user)
+        wanted = S_IXUSR;
+    else if (status.st_gid == owner->group)
+        wanted = S_IXGRP;
+    if (owner->user == 0 || (status.st_mode & wanted) != 0)
+        return 0;
+    err_set(err, "%s: the owner of the files in it cannot enter it; chown it too", folder);
+    return -EACCES;
+}
+
+/* ---- reading ---- */
 
 static int read_line(const char *path, char out[LINE_MAX_BYTES])
 {
@@ -86,16 +188,14 @@ int credential_file_look(enum credential_file_state *out, const char *path,
     return 0;
 }
 
-/* Makes the folder and what is missing above it; only the folder itself is for its owner alone. */
-static int make_folder(const char *path)
+/* ---- writing ---- */
+
+/* Makes what is missing above a folder. */
+static int make_above(const char *path)
 {
     char above[PATH_MAX];
     int rc;
 
-    if (mkdir(path, 0700) == 0 || errno == EEXIST)
-        return 0;
-    if (errno != ENOENT)
-        return -errno;
     for (const char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
         rc = snprintf(above, sizeof above, "%.*s", (int)(slash - path), path);
         if (rc >= (int)sizeof above)
@@ -103,7 +203,24 @@ static int make_folder(const char *path)
         if (mkdir(above, 0755) != 0 && errno != EEXIST)
             return -errno;
     }
-    return mkdir(path, 0700) == 0 || errno == EEXIST ? 0 : -errno;
+    return 0;
+}
+
+/* Makes the folder when it is missing, for its owner alone, and what is missing above it. */
+static int make_folder(const char *path, const struct credential_owner *owner)
+{
+    int rc = mkdir(path, 0700) == 0 ? 0 : -errno;
+
+    if (rc == -EEXIST)
+        return 0;
+    if (rc == -ENOENT) {
+        rc = make_above(path);
+        if (rc == 0 && mkdir(path, 0700) != 0)
+            rc = -errno;
+    }
+    if (rc == 0 && owner->given && lchown(path, owner->user, owner->group) != 0)
+        rc = -errno;
+    return rc;
 }
 
 static int write_all(int fd, const char *text)
@@ -124,7 +241,8 @@ static int write_all(int fd, const char *text)
 }
 
 /* A new file in `folder` with `line`, renamed onto `path`. 0 or -errno. */
-static int replace_file(const char *folder, const char *path, const char *line)
+static int replace_file(const char *folder, const char *path, const char *line,
+                        const struct credential_owner *owner)
 {
     char fresh[PATH_MAX];
     int fd;
@@ -135,7 +253,9 @@ static int replace_file(const char *folder, const char *path, const char *line)
     fd = mkostemp(fresh, O_CLOEXEC); /* mode 0600 */
     if (fd < 0)
         return -errno;
-    rc = write_all(fd, line);
+    rc = owner->given && fchown(fd, owner->user, owner->group) != 0 ? -errno : 0;
+    if (rc == 0)
+        rc = write_all(fd, line);
     if (close(fd) != 0 && rc == 0)
         rc = -errno;
     if (rc == 0 && rename(fresh, path) != 0)
@@ -153,7 +273,7 @@ static int replace_file(const char *folder, const char *path, const char *line)
 }
 
 int credential_file_write(const char *path, const struct credential_identity *identity,
-                          struct err *err)
+                          const struct credential_owner *owner, struct err *err)
 {
     char line[LINE_MAX_BYTES];
     char *copy = strdup(path);
@@ -165,15 +285,48 @@ int credential_file_write(const char *path, const struct credential_identity *id
         return -ENOMEM;
     }
     folder = dirname(copy);
-    rc = make_folder(folder);
+    rc = make_folder(folder, owner);
     if (rc == 0) {
         snprintf(line, sizeof line, "HostName=%s;DeviceId=%s;ModuleId=%s;SharedAccessKey=%s\n",
                  identity->host_name, identity->device_id, identity->module_id, identity->keys[0]);
-        rc = replace_file(folder, path, line);
+        rc = replace_file(folder, path, line, owner);
         explicit_bzero(line, sizeof line);
     }
     if (rc != 0)
         err_set(err, "%s: cannot write: %s", path, strerror(-rc));
     free(copy);
+    return rc;
+}
+
+/* ---- guarding ---- */
+
+int credential_file_guard(enum credential_file_guard *out, const char *path,
+                          const struct credential_owner *owner, struct err *err)
+{
+    struct stat status;
+
+    if (stat(path, &status) != 0) {
+        err_set(err, "%s: cannot look at it: %s", path, strerror(errno));
+        return -errno;
+    }
+    if (owner->given && (status.st_uid != owner->user || status.st_gid != owner->group ||
+                         (status.st_mode & 077) != 0))
+        *out = CREDENTIAL_FILE_FOREIGN;
+    else
+        *out = (status.st_mode & 007) != 0 ? CREDENTIAL_FILE_OPEN : CREDENTIAL_FILE_GUARDED;
+    return 0;
+}
+
+int credential_file_give(const char *path, const struct credential_owner *owner, struct err *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int rc = fd < 0 ? -errno : 0;
+
+    if (rc == 0 && (fchmod(fd, 0600) != 0 || fchown(fd, owner->user, owner->group) != 0))
+        rc = -errno;
+    if (fd >= 0)
+        close(fd);
+    if (rc != 0)
+        err_set(err, "%s: cannot give it to its owner: %s", path, strerror(-rc));
     return rc;
 }

@@ -51,10 +51,13 @@ static int lay_in(cJSON *into, const char *key, cJSON *node, struct err *err)
     return rc;
 }
 
-/* `text` as JSON, or NULL when it is none. *end is where the reading ended. */
+/* `text` as JSON, or NULL when it is none. *end is where the reading ended. cJSON does not tell
+ * want of memory from what is no JSON: so it is asked twice. */
 static cJSON *parse(const char *text, size_t length, const char **end)
 {
-    return cJSON_ParseWithLengthOpts(text, length + 1, end, 1);
+    cJSON *node = cJSON_ParseWithLengthOpts(text, length + 1, end, 1);
+
+    return node != NULL ? node : cJSON_ParseWithLengthOpts(text, length + 1, end, 1);
 }
 
 int patch_add_assignment(struct cJSON *fragment, const char *text, struct err *err)
@@ -194,6 +197,11 @@ static int finish(cJSON *node, struct err *err)
     for (cJSON *child = node->child; child != NULL && rc == 0; child = child->next) {
         if (cJSON_IsObject(node))
             rc = check_key(child->string, err);
+        if (rc == 0 && cJSON_IsObject(node) &&
+            cJSON_GetObjectItemCaseSensitive(node, child->string) != child) {
+            err_set(err, "the property '%.100s' is named twice", child->string);
+            rc = -EINVAL;
+        }
         if (rc == 0)
             rc = finish(child, err);
     }
@@ -295,19 +303,26 @@ static bool looks_whole(const cJSON *fragment)
     return cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(properties, "desired"));
 }
 
+/* Moves `part` (NULL = none) into `into`; it is freed when that fails. */
+static bool attach(cJSON *into, const char *key, cJSON *part)
+{
+    if (part == NULL || cJSON_AddItemToObject(into, key, part))
+        return true;
+    cJSON_Delete(part);
+    return false;
+}
+
+/* Takes both sections (NULL = none) in any case. */
 static int print_body(char **out, cJSON *tags, cJSON *desired)
 {
     cJSON *body = cJSON_CreateObject();
     cJSON *properties = desired == NULL ? NULL : cJSON_CreateObject();
+    bool whole = attach(body, "tags", tags);
     char *text = NULL;
 
-    if (tags != NULL && !cJSON_AddItemToObject(body, "tags", tags))
-        cJSON_Delete(tags);
-    if (desired != NULL && !cJSON_AddItemToObject(properties, "desired", desired))
-        cJSON_Delete(desired);
-    if (desired != NULL && !cJSON_AddItemToObject(body, "properties", properties))
-        cJSON_Delete(properties);
-    if (cJSON_GetArraySize(body) == (tags != NULL) + (desired != NULL))
+    whole = attach(properties, "desired", desired) && whole;
+    whole = attach(body, "properties", properties) && whole;
+    if (whole && body != NULL) /* half a replacement would remove the other half */
         text = cJSON_PrintUnformatted(body);
     cJSON_Delete(body);
     if (text == NULL)
@@ -316,27 +331,39 @@ static int print_body(char **out, cJSON *tags, cJSON *desired)
     return 0;
 }
 
+/* What a fragment says of a section; NULL = nothing. */
+static const cJSON *part_of(const cJSON *fragment, enum patch_form form, enum patch_form section)
+{
+    if (form != PATCH_WHOLE)
+        return form == section ? fragment : NULL;
+    if (section == PATCH_DESIRED)
+        fragment = cJSON_GetObjectItemCaseSensitive(fragment, "properties");
+    return cJSON_GetObjectItemCaseSensitive(fragment,
+                                            section == PATCH_DESIRED ? "desired" : "tags");
+}
+
+static int check_form(const cJSON *fragment, enum patch_form form, struct err *err)
+{
+    if (form == PATCH_WHOLE)
+        return check_whole(fragment, err);
+    if (!looks_whole(fragment))
+        return 0;
+    err_set(err, "this is a whole twin, not a fragment of it: add --whole");
+    return -EINVAL;
+}
+
 int patch_body(char **out, const struct cJSON *fragment, enum patch_form form, struct err *err)
 {
-    const cJSON *tags_part = form == PATCH_TAGS ? fragment : NULL;
-    const cJSON *desired_part = form == PATCH_DESIRED ? fragment : NULL;
+    bool whole = form == PATCH_WHOLE;
     cJSON *desired = NULL;
     cJSON *tags = NULL;
-    int rc = 0;
+    int rc = check_form(fragment, form, err);
 
-    if (form == PATCH_WHOLE) {
-        rc = check_whole(fragment, err);
-        tags_part = cJSON_GetObjectItemCaseSensitive(fragment, "tags");
-        desired_part = cJSON_GetObjectItemCaseSensitive(
-            cJSON_GetObjectItemCaseSensitive(fragment, "properties"), "desired");
-    } else if (looks_whole(fragment)) {
-        err_set(err, "this is a whole twin, not a fragment of it: add --whole");
-        rc = -EINVAL;
-    }
     if (rc == 0)
-        rc = take_section(&tags, tags_part, "tags", form == PATCH_WHOLE, err);
+        rc = take_section(&tags, part_of(fragment, form, PATCH_TAGS), "tags", whole, err);
     if (rc == 0)
-        rc = take_section(&desired, desired_part, "properties.desired", form == PATCH_WHOLE, err);
+        rc = take_section(&desired, part_of(fragment, form, PATCH_DESIRED), "properties.desired",
+                          whole, err);
     if (rc == 0 && cJSON_GetArraySize(tags) + cJSON_GetArraySize(desired) == 0) {
         err_set(err, "the patch changes nothing");
         rc = -EINVAL;
@@ -347,4 +374,95 @@ int patch_body(char **out, const struct cJSON *fragment, enum patch_form form, s
         return rc;
     }
     return print_body(out, tags, desired);
+}
+
+/* ---- replacing ---- */
+
+/* The path of a null in it, or NULL; a replacement has none. */
+static const char *find_null(const cJSON *node)
+{
+    const char *found = NULL;
+
+    for (const cJSON *child = node == NULL ? NULL : node->child; child != NULL && found == NULL;
+         child = child->next)
+        found = cJSON_IsNull(child) && child->string != NULL ? child->string : find_null(child);
+    return found;
+}
+
+/* A section of a replacement: the fragment's, or else the twin's. */
+static int replace_section(cJSON **out, const cJSON *given, const cJSON *present, const char *name,
+                           struct err *err)
+{
+    const char *null = find_null(given);
+    int rc;
+
+    if (null != NULL) {
+        err_set(err, "'%.100s' is null: a replacement leaves out what is to go", null);
+        return -EINVAL;
+    }
+    rc = take_section(out, given == NULL ? present : given, name, true, err);
+    if (rc == 0 && *out == NULL) {
+        *out = cJSON_CreateObject();
+        rc = *out == NULL ? -ENOMEM : 0;
+    }
+    return rc;
+}
+
+int patch_replacement(char **out, const struct cJSON *fragment, enum patch_form form,
+                      const struct cJSON *twin, struct err *err)
+{
+    const cJSON *tags_part = part_of(fragment, form, PATCH_TAGS);
+    const cJSON *desired_part = part_of(fragment, form, PATCH_DESIRED);
+    cJSON *desired = NULL;
+    cJSON *tags = NULL;
+    int rc = check_form(fragment, form, err);
+
+    if (rc == 0 && tags_part == NULL && desired_part == NULL) {
+        err_set(err, "it has neither tags nor properties.desired: nothing to replace");
+        rc = -EINVAL;
+    }
+    if (rc == 0)
+        rc = replace_section(&tags, tags_part, part_of(twin, PATCH_WHOLE, PATCH_TAGS), "tags", err);
+    if (rc == 0)
+        rc = replace_section(&desired, desired_part, part_of(twin, PATCH_WHOLE, PATCH_DESIRED),
+                             "properties.desired", err);
+    if (rc != 0) {
+        cJSON_Delete(tags);
+        cJSON_Delete(desired);
+        return rc;
+    }
+    return print_body(out, tags, desired);
+}
+
+/* ---- foretelling ---- */
+
+static int merge_child(cJSON *section, const cJSON *change)
+{
+    cJSON *present = cJSON_GetObjectItemCaseSensitive(section, change->string);
+    cJSON *fresh;
+
+    if (cJSON_IsNull(change)) {
+        cJSON_DeleteItemFromObjectCaseSensitive(section, change->string);
+        return 0;
+    }
+    if (cJSON_IsObject(change) && cJSON_IsObject(present))
+        return patch_merge(present, change);
+    fresh = cJSON_IsObject(change) ? cJSON_CreateObject() : cJSON_Duplicate(change, 1);
+    if (fresh == NULL)
+        return -ENOMEM;
+    cJSON_DeleteItemFromObjectCaseSensitive(section, change->string);
+    if (!cJSON_AddItemToObject(section, change->string, fresh)) {
+        cJSON_Delete(fresh);
+        return -ENOMEM;
+    }
+    return cJSON_IsObject(change) ? patch_merge(fresh, change) : 0;
+}
+
+int patch_merge(struct cJSON *section, const struct cJSON *patch)
+{
+    int rc = 0;
+
+    for (const cJSON *change = patch->child; change != NULL && rc == 0; change = change->next)
+        rc = merge_child(section, change);
+    return rc;
 }

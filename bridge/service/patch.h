@@ -31,3 +31,14 @@ int patch_add_document(struct cJSON *fragment, const char *text, size_t length, 
  * -ENOMEM; -EINVAL with `err`: a key that no twin can have, a number that is none, nothing to
  * change. */
 int patch_body(char **out, const struct cJSON *fragment, enum patch_form form, struct err *err);
+
+/* The body of a replacement, to be freed: both sections always, because a hub may take a section
+ * that is not there for an empty one. A section that the fragment does not give is as `twin`, which
+ * was just read, has it. An empty fragment empties its section. 0; -ENOMEM; -EINVAL with `err`, as
+ * patch_body, and for null: what is to go is left out. */
+int patch_replacement(char **out, const struct cJSON *fragment, enum patch_form form,
+                      const struct cJSON *twin, struct err *err);
+
+/* Makes of `section` what a hub makes of it by `patch` (iot-hub.md section 4.3): objects are merged,
+ * null deletes, everything else replaces. 0; -ENOMEM, with a part of it done. */
+int patch_merge(struct cJSON *section, const struct cJSON *patch);

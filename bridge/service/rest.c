@@ -1,327 +1,377 @@
-/* One HTTPS request to the hub.
+/* Requests to the hub.
  *
- * Happy path: a fresh token of one hour for the hub, the request with api-version and User-Agent,
- * the whole answer in memory. libcurl verifies the hub's certificate, always, and honours
- * HTTPS_PROXY and NO_PROXY. Fails when the sign-in cannot be used, nobody answers in time, or the
- * certificate is not to be trusted; an answer that is an error is an answer, also one that is cut
- * off. Redirects are not followed: a token goes to the hub and to nobody else. */
+ * Happy path: the sign-in's header, api-version and User-Agent, one try, one answer. A passing
+ * failure is tried again where that is safe; a token that the hub refuses is replaced once. Fails
+ * when the sign-in cannot be used or nobody answers in time; an answer that is an error is an
+ * answer. */
 #include "bridge/service/rest.h"
 
+#include "base/env.h"
 #include "bridge/sas.h"
+#include "bridge/service/applied.h"
+#include "bridge/service/exchange.h"
+#include "bridge/service/header.h"
+#include "bridge/service/sign_in.h"
 
-#include <curl/curl.h>
+#include <cjson/cJSON.h>
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/random.h>
 #include <sysexits.h>
 #include <time.h>
-#include <unistd.h>
 
 static const char API_VERSION[] = "2021-04-12";
-static const long CONNECT_TIMEOUT_S = 15;
-static const long TIMEOUT_S = 60;
-static const int64_t TOKEN_LIFETIME_S = 3600;
 
 struct rest {
-    struct sas_connection_string sign_in;
-    char *ca_file; /* NULL: the system's */
-    int port;
-    CURL *curl; /* kept, so that several requests share a connection */
+    struct env env;
+    struct sign_in *sign_in;
+    struct http *http;
+    struct exchange exchange;
+    long port;
+    int64_t clock_ahead_ms; /* this machine's clock before the last answer's, 0 = not told */
+    char remedy[160];       /* rest_remedy's text */
 };
 
-/* ---- sign-in ---- */
+/* ---- the machine's clocks ---- */
 
-/* The first bytes of a small file as a text. 0 or -errno. */
-static int read_small(const char *path, char *out, size_t size)
+static uint64_t now_ms(void *data)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    size_t length = 0;
-    ssize_t count;
+    struct timespec now;
 
-    if (fd < 0)
-        return -errno;
-    do {
-        count = read(fd, out + length, size - 1 - length);
-        length += count > 0 ? (size_t)count : 0;
-    } while (count > 0 && length < size - 1);
-    close(fd);
-    if (count < 0)
-        return -EIO;
-    out[length] = '\0';
-    return 0;
+    (void)data;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-static int read_sign_in(struct rest *rest, const char *file, struct err *err)
+static int64_t wall_ms(void *data)
 {
-    const char *source = file == NULL ? "IOTHUB_CONNECTION_STRING" : file;
-    const char *variable = getenv("IOTHUB_CONNECTION_STRING");
-    struct err why = { "" };
-    char text[4096] = "";
-    int rc;
+    struct timespec now;
 
-    if (file == NULL && (variable == NULL || *variable == '\0')) {
-        err_set(err, "no sign-in: give --hub-connection-string-file FILE or set "
-                     "IOTHUB_CONNECTION_STRING to the connection string of a policy of the hub");
-        return -EINVAL;
-    }
-    rc = file == NULL ? 0 : read_small(file, text, sizeof text);
-    if (rc != 0) {
-        err_set(err, "sign-in %s: cannot read: %s", file, strerror(-rc));
-        return rc == -ENOENT || rc == -EACCES ? rc : -EINVAL;
-    }
-    rc = sas_parse_connection_string(&rest->sign_in, file == NULL ? variable : text, &why);
-    explicit_bzero(text, sizeof text);
-    if (rc != 0) {
-        err_set(err, "sign-in %s: %s", source, why.msg);
-        return rc;
-    }
-    if (rest->sign_in.device_id[0] != '\0') {
-        err_set(err,
-                "sign-in %s: this is the connection string of the device %s; twinctl wants one "
-                "of a policy of the hub (SharedAccessKeyName=...)",
-                source, rest->sign_in.device_id);
-        return -EINVAL;
-    }
-    if (rest->sign_in.key[0] != '\0' && rest->sign_in.key_name[0] == '\0') {
-        err_set(err, "sign-in %s: SharedAccessKeyName is missing: the name of the policy", source);
-        return -EINVAL;
-    }
-    return 0;
+    (void)data;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static uint32_t random_u32(void *data)
+{
+    uint32_t value = 0;
+
+    (void)data;
+    /* Up to 256 bytes come whole or, before the kernel has gathered enough, later. */
+    if (getrandom(&value, sizeof value, 0) != (ssize_t)sizeof value)
+        value = (uint32_t)now_ms(NULL);
+    return value;
+}
+
+/* ---- opening ---- */
+
+static const char *variable(const char *name)
+{
+    return getenv(name);
 }
 
 int rest_new(struct rest **out, const struct rest_options *options, struct err *err)
 {
+    const struct way_asked asked = { options->sign_in, options->connection_string_file,
+                                     options->hub_name, options->mapped_hub, variable };
     struct rest *rest = calloc(1, sizeof *rest);
     int rc;
 
-    if (rest == NULL)
+    if (rest == NULL) {
+        err_set(err, "out of memory");
         return -ENOMEM;
-    rc = read_sign_in(rest, options->connection_string_file, err);
-    if (rc != 0)
-        goto fail;
+    }
+    rest->env = (struct env){ now_ms, wall_ms, random_u32, NULL };
     rest->port = options->port == 0 ? 443 : options->port;
-    rest->curl = curl_easy_init();
-    rest->ca_file = options->ca_file == NULL ? NULL : strdup(options->ca_file);
-    if (rest->curl == NULL || (options->ca_file != NULL && rest->ca_file == NULL)) {
+    rc = sign_in_new(&rest->sign_in, &asked, err);
+    if (rc == 0 && http_new(&rest->http, options->ca_file) != 0) {
         err_set(err, "out of memory");
         rc = -ENOMEM;
-        goto fail;
     }
+    if (rc != 0) {
+        rest_free(rest);
+        return rc;
+    }
+    rest->exchange = (struct exchange){
+        .http = rest->http,
+        .env = &rest->env,
+        .timeout_ms = options->timeout_ms == 0 ? EXCHANGE_TIMEOUT_MS : options->timeout_ms,
+        .retry_for_ms = options->retry_for_ms == NULL ? EXCHANGE_RETRY_FOR_MS
+                                                      : *options->retry_for_ms,
+        .verbose = options->verbose,
+    };
     *out = rest;
     return 0;
-
-fail:
-    rest_free(rest);
-    return rc;
 }
 
 void rest_free(struct rest *rest)
 {
     if (rest == NULL)
         return;
-    if (rest->curl != NULL)
-        curl_easy_cleanup(rest->curl);
-    sas_forget(&rest->sign_in);
-    free(rest->ca_file);
+    http_free(rest->http);
+    sign_in_free(rest->sign_in);
     free(rest);
 }
 
 const char *rest_host(const struct rest *rest)
 {
-    return rest->sign_in.host_name;
+    return sign_in_host(rest->sign_in);
 }
-
-/* The value of the Authorization header. 0 or -errno. */
-static int write_token(const struct rest *rest, char *out, size_t size)
-{
-    const struct sas_connection_string *sign_in = &rest->sign_in;
-
-    if (sign_in->token[0] == '\0')
-        return sas_token(out, size, sign_in->host_name, sign_in->key, sign_in->key_name,
-                         (int64_t)time(NULL) + TOKEN_LIFETIME_S);
-    return snprintf(out, size, "%s", sign_in->token) < (int)size ? 0 : -ENOSPC;
-}
-
-/* ---- a request ---- */
 
 void rest_answer_init(struct rest_answer *answer)
 {
     *answer = (struct rest_answer){ 0 };
     buf_init(&answer->body, REST_BODY_MAX);
+    buf_init(&answer->continuation, REST_CONTINUATION_MAX);
 }
 
 void rest_answer_done(struct rest_answer *answer)
 {
     buf_done(&answer->body);
+    buf_done(&answer->continuation);
 }
 
-static size_t on_body(char *bytes, size_t size, size_t count, void *data)
-{
-    struct rest_answer *answer = data;
+/* ---- a request ---- */
 
-    return buf_add(&answer->body, bytes, size * count) == 0 ? size * count : 0;
+enum { HEADERS_MAX = 6 };
+
+struct header_list {
+    struct http_header items[HEADERS_MAX];
+    size_t count;
+};
+
+static void add_header(struct header_list *list, const char *name, const char *value)
+{
+    list->items[list->count++] = (struct http_header){ name, value };
 }
 
-static size_t on_header(char *bytes, size_t size, size_t count, void *data)
+static enum retry_kind kind_of(const struct rest_request *request)
 {
-    static const char name[] = "iothub-errorcode:";
-    struct rest_answer *answer = data;
-    size_t length = size * count;
-    const char *value = bytes + sizeof name - 1;
-    const char *end = bytes + length;
-
-    if (length < sizeof name || strncasecmp(bytes, name, sizeof name - 1) != 0)
-        return length;
-    while (value < end && *value == ' ')
-        value++;
-    while (end > value && (unsigned char)end[-1] <= ' ')
-        end--;
-    snprintf(answer->error_code, sizeof answer->error_code, "%.*s", (int)(end - value), value);
-    return length;
+    if (request->repeatable || strcmp(request->method, "GET") == 0 ||
+        strcmp(request->method, "DELETE") == 0)
+        return RETRY_REPEATABLE;
+    if (strcmp(request->method, "POST") == 0)
+        return RETRY_UNSENT;
+    return request->etag != NULL && strcmp(request->etag, "*") != 0 ? RETRY_REPEATABLE
+                                                                    : RETRY_REFUSED;
 }
 
-/* Adds "name: value" to *list. 0 or -ENOMEM. */
-static int add_header(struct curl_slist **list, const char *name, const char *value)
+/* Whether doing it twice leaves no trace, so that nobody needs to know. */
+static bool is_read(const struct rest_request *request)
 {
-    char line[SAS_TOKEN_MAX + 64];
-    struct curl_slist *longer;
-
-    snprintf(line, sizeof line, "%s: %s", name, value);
-    longer = curl_slist_append(*list, line);
-    explicit_bzero(line, sizeof line);
-    if (longer == NULL)
-        return -ENOMEM;
-    *list = longer;
-    return 0;
+    return strcmp(request->method, "GET") == 0 ||
+           (strcmp(request->method, "POST") == 0 && request->repeatable);
 }
 
-static int make_headers(struct curl_slist **list, const struct rest *rest, const char *etag,
-                        const char *body)
+/* Sends with the Authorization header's value at hand. */
+static int send_signed(struct rest *rest, const struct rest_request *request,
+                       const char *authorization, struct http_answer *answer, bool *uncertain,
+                       struct err *err)
 {
-    char token[SAS_TOKEN_MAX];
+    struct header_list headers = { .count = 0 };
+    struct http_request http = { .method = request->method,
+                                 .headers = headers.items,
+                                 .body = request->body,
+                                 .peer = HTTP_PEER_HUB,
+                                 .kind = kind_of(request),
+                                 .alone = !is_read(request),
+                                 .timeout_ms = (uint32_t)request->timeout_s * 1000 };
+    char url[REST_PATH_MAX + 512];
     char quoted[256];
-    int rc = write_token(rest, token, sizeof token);
+    char page_size[24];
 
-    if (rc == 0)
-        rc = add_header(list, "Authorization", token);
-    explicit_bzero(token, sizeof token);
-    if (rc == 0)
-        rc = add_header(list, "Accept", "application/json");
-    if (rc == 0 && body != NULL)
-        rc = add_header(list, "Content-Type", "application/json; charset=utf-8");
+    snprintf(url, sizeof url, "https://%s:%ld%s?api-version=%s%s%s", rest_host(rest), rest->port,
+             request->path, API_VERSION, request->query == NULL ? "" : "&",
+             request->query == NULL ? "" : request->query);
+    add_header(&headers, "Authorization", authorization);
+    add_header(&headers, "Accept", "application/json");
+    if (request->body != NULL)
+        add_header(&headers, "Content-Type", "application/json; charset=utf-8");
     /* Without its quotes an etag is ignored by the hub, and the write goes through. */
-    snprintf(quoted, sizeof quoted, "\"%s\"", etag == NULL ? "" : etag);
-    if (rc == 0 && etag != NULL)
-        rc = add_header(list, "If-Match", quoted);
-    return rc;
+    snprintf(quoted, sizeof quoted, "\"%s\"", request->etag == NULL ? "" : request->etag);
+    if (request->etag != NULL)
+        add_header(&headers, "If-Match", quoted);
+    snprintf(page_size, sizeof page_size, "%ld", request->page_size);
+    if (request->page_size > 0)
+        add_header(&headers, "x-ms-max-item-count", page_size);
+    if (request->continuation != NULL)
+        add_header(&headers, "x-ms-continuation", request->continuation);
+    http.url = url;
+    http.header_count = headers.count;
+    return exchange_send(&rest->exchange, &http, answer, uncertain, err);
 }
 
-/* What curl could not do, for a person. */
-static int explain(struct rest *rest, CURLcode code, const char *detail, struct err *err)
+/* Signs and sends; a token of Entra that the hub refuses is replaced once: a 401 does nothing. */
+static int send_request(struct rest *rest, const struct rest_request *request,
+                        struct http_answer *answer, bool *uncertain, struct err *err)
 {
-    const char *why = *detail == '\0' ? curl_easy_strerror(code) : detail;
-    const char *remedy = "; check host name, --port, network and HTTPS_PROXY";
-    long proxy_status = 0;
-    int rc = -EHOSTUNREACH;
-
-    curl_easy_getinfo(rest->curl, CURLINFO_HTTP_CONNECTCODE, &proxy_status);
-    switch (code) {
-    case CURLE_OUT_OF_MEMORY:
-        rc = -ENOMEM;
-        remedy = "";
-        break;
-    case CURLE_SSL_CACERT_BADFILE:
-        rc = -EINVAL;
-        remedy = "; --ca-file (in a mapping file hub.ca_file) must name a PEM file";
-        break;
-    case CURLE_PEER_FAILED_VERIFICATION:
-        remedy = "; give the CA of this hub with --ca-file, and its right host name";
-        break;
-    case CURLE_WRITE_ERROR:
-        why = "the answer is too large";
-        remedy = "";
-        break;
-    case CURLE_PARTIAL_FILE:
-    case CURLE_RECV_ERROR:
-    case CURLE_GOT_NOTHING:
-        if (proxy_status >= 300)
-            remedy = "; HTTPS_PROXY names this proxy, with user:password@ where it wants them";
-        else
-            remedy = "; whether it was done is not known, look before repeating";
-        break;
-    default:
-        break;
-    }
-    err_set(err, "hub %s:%d: %s%s", rest->sign_in.host_name, rest->port, why, remedy);
-    return rc;
-}
-
-static void set_options(struct rest *rest, const char *method, const char *url,
-                        struct curl_slist *headers, const char *body, struct rest_answer *out)
-{
-    CURL *curl = rest->curl;
-
-    curl_easy_reset(curl);
-    curl_easy_setopt(curl, CURLOPT_URL, url);
-    curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
-    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-    curl_easy_setopt(curl, CURLOPT_USERAGENT, "twinctl/" TWINBRIDGE_VERSION);
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https");
-    curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, CONNECT_TIMEOUT_S);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT, TIMEOUT_S);
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, out);
-    curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
-    curl_easy_setopt(curl, CURLOPT_HEADERDATA, out);
-    curl_easy_setopt(curl, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L); /* a proxy's are not the hub's */
-    if (body != NULL) {
-        curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)strlen(body));
-        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
-    }
-    if (rest->ca_file != NULL) {
-        curl_easy_setopt(curl, CURLOPT_CAINFO, rest->ca_file);
-        curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
-    }
-}
-
-int rest_call(struct rest *rest, const char *method, const char *path, const char *etag,
-              const char *body, struct rest_answer *out, struct err *err)
-{
-    struct curl_slist *headers = NULL;
-    char detail[CURL_ERROR_SIZE] = "";
-    char url[REST_PATH_MAX + 384];
-    CURLcode code;
+    struct err why = { "" };
+    struct buf authorization;
     int rc;
 
-    out->status = 0;
-    out->error_code[0] = '\0';
-    buf_clear(&out->body);
-    snprintf(url, sizeof url, "https://%s:%d%s?api-version=%s", rest->sign_in.host_name, rest->port,
-             path, API_VERSION);
-    rc = make_headers(&headers, rest, etag, body);
-    if (rc != 0) {
-        curl_slist_free_all(headers);
-        err_set(err, rc == -ENOMEM ? "out of memory"
-                                   : "sign-in: SharedAccessKey is not the base64 of a key");
-        return rc == -ENOMEM ? rc : -EINVAL;
+    buf_init(&authorization, SIGN_IN_HEADER_MAX);
+    if (buf_reserve(&authorization, SIGN_IN_HEADER_MAX) == NULL) {
+        err_set(err, "out of memory");
+        return -ENOMEM;
     }
-    set_options(rest, method, url, headers, body, out);
-    curl_easy_setopt(rest->curl, CURLOPT_ERRORBUFFER, detail);
-    code = curl_easy_perform(rest->curl);
-    curl_easy_setopt(rest->curl, CURLOPT_ERRORBUFFER, NULL);
-    curl_easy_getinfo(rest->curl, CURLINFO_RESPONSE_CODE, &out->status);
-    curl_slist_free_all(headers);
-    if (code != CURLE_OK && out->status < 400)
-        return explain(rest, code, detail, err);
+    do {
+        rc = sign_in_header(&authorization, rest->sign_in, &rest->exchange, err);
+        if (rc != 0)
+            break;
+        rc = send_signed(rest, request, buf_text(&authorization), answer, uncertain, &why);
+        if (rc != 0)
+            err_set(err, "hub %s:%ld: %s", rest_host(rest), rest->port, why.msg);
+    } while (rc == 0 && answer->status == 401 && sign_in_renew(rest->sign_in));
+    explicit_bzero(authorization.bytes, authorization.capacity);
+    buf_done(&authorization);
+    return rc;
+}
+
+/* The page to go on with. One that does not fit is an error: without it the answer would pass for
+ * the last page. 0, -ENOSPC, -ENOMEM. */
+static int take_continuation(struct rest_answer *out, const struct http_answer *answer)
+{
+    size_t size = answer->headers.length + 1;
+    char *value = malloc(size);
+    int rc = value == NULL ? -ENOMEM : 0;
+
+    buf_clear(&out->continuation);
+    if (rc == 0 && header_get(value, size, &answer->headers, "x-ms-continuation"))
+        rc = buf_add_text(&out->continuation, value);
+    free(value);
+    return rc;
+}
+
+/* What of the answer the caller may want; its body changes hands. */
+static int take_answer(struct rest *rest, struct rest_answer *out, struct http_answer *answer)
+{
+    char date[64];
+    int64_t theirs_ms;
+    struct buf body = out->body;
+
+    out->status = answer->status;
+    header_get(out->error_code, sizeof out->error_code, &answer->headers, "iothub-errorcode");
+    header_get(out->content_type, sizeof out->content_type, &answer->headers, "Content-Type");
+    rest->clock_ahead_ms = 0;
+    if (header_get(date, sizeof date, &answer->headers, "Date") &&
+        header_date_ms(date, &theirs_ms) == 0)
+        rest->clock_ahead_ms = env_wall_ms(&rest->env) - theirs_ms;
+    out->body = answer->body;
+    answer->body = body;
+    return take_continuation(out, answer);
+}
+
+static int call_once(struct rest *rest, const struct rest_request *request, struct rest_answer *out,
+                     struct err *err)
+{
+    struct http_answer answer;
+    int rc;
+
+    http_answer_init(&answer, REST_BODY_MAX);
+    out->status = 0;
+    out->uncertain = false;
+    rc = send_request(rest, request, &answer, &out->uncertain, err);
+    if (rc == 0) {
+        rc = take_answer(rest, out, &answer);
+        if (rc != 0)
+            err_set(err, rc == -ENOMEM ? "out of memory"
+                                       : "the hub's x-ms-continuation is longer than any");
+    }
+    http_answer_done(&answer);
+    return rc == -EMSGSIZE || rc == -ENOSPC ? -EHOSTUNREACH : rc;
+}
+
+/* ---- a write whose first answer was lost ---- */
+
+/* Whether the twin, as `answer` has it, is what `request` would make of it. */
+static bool is_applied(const struct rest_request *request, const struct rest_answer *answer)
+{
+    cJSON *wanted = cJSON_Parse(request->body);
+    cJSON *twin = cJSON_ParseWithLengthOpts(buf_text(&answer->body), answer->body.length + 1, NULL,
+                                            1);
+    bool applied = strcmp(request->method, "PUT") == 0 ? applied_replace(twin, wanted)
+                                                       : applied_patch(twin, wanted);
+
+    cJSON_Delete(twin);
+    cJSON_Delete(wanted);
+    return applied;
+}
+
+/* The etag is not the twin's any more, and an earlier try of our own may be the reason: the twin is
+ * read, and when it is what was to be written, it is the answer. Otherwise the refusal stands. */
+static void look_again(struct rest *rest, const struct rest_request *request,
+                       struct rest_answer *out)
+{
+    const struct rest_request read = { .method = "GET", .path = request->path };
+    struct rest_answer answer;
+    struct rest_answer refusal;
+    struct err err;
+
+    rest_answer_init(&answer);
+    if (call_once(rest, &read, &answer, &err) == 0 && answer.status == 200 &&
+        is_applied(request, &answer)) {
+        refusal = *out;
+        *out = answer;
+        answer = refusal;
+    }
+    rest_answer_done(&answer);
+}
+
+int rest_call(struct rest *rest, const struct rest_request *request, struct rest_answer *out,
+              struct err *err)
+{
+    int rc = call_once(rest, request, out, err);
+
+    if (rc != 0 || !out->uncertain)
+        return rc;
+    if (out->status == 412 && request->body != NULL && strncmp(request->path, "/twins/", 7) == 0)
+        look_again(rest, request, out);
+    /* Deleted by the try whose answer was lost. */
+    if (out->status == 404 && strcmp(request->method, "DELETE") == 0)
+        out->status = 204;
     return 0;
+}
+
+/* ---- what to do about it ---- */
+
+/* Five minutes is what hubs and token services put up with. */
+static bool is_wrong_clock(const struct rest *rest)
+{
+    return llabs(rest->clock_ahead_ms) > 5 * 60 * 1000;
+}
+
+static const char *remedy_of_sign_in(struct rest *rest, long status)
+{
+    if (is_wrong_clock(rest)) {
+        snprintf(rest->remedy, sizeof rest->remedy,
+                 "; the clock of this machine is %lld min %s the hub's: set it",
+                 llabs(rest->clock_ahead_ms) / 60000,
+                 rest->clock_ahead_ms > 0 ? "before" : "behind");
+        return rest->remedy;
+    }
+    switch (sign_in_kind(rest->sign_in)) {
+    case SIGN_IN_ENTRA:
+        return "; who signs in needs a role on this hub: IoT Hub Data Contributor, or Registry or "
+               "Twin Contributor";
+    case SIGN_IN_READY:
+        return "; check that the SharedAccessSignature is this hub's and has not ended";
+    case SIGN_IN_KEY:
+        break;
+    }
+    return answer_remedy(status);
+}
+
+const char *rest_remedy(struct rest *rest, const struct rest_answer *answer)
+{
+    if (answer->status == 401 || answer->status == 403)
+        return remedy_of_sign_in(rest, answer->status);
+    if (answer->uncertain && (answer->status == 409 || answer->status == 412))
+        return "; an earlier try, whose answer was lost, may have done it: look again";
+    return answer_remedy(answer->status);
 }
 
 int rest_exit(int rc)
@@ -335,6 +385,8 @@ int rest_exit(int rc)
         return EX_NOPERM;
     case -EINVAL:
         return EX_CONFIG;
+    case -EAGAIN:
+        return EX_TEMPFAIL;
     case -ENOMEM:
         return EX_SOFTWARE;
     default:

@@ -1,221 +1,165 @@
 /* A twin as a table.
  *
  * Both sections are walked together, so that what belongs together stands in one row. An object
- * with numbers ac and av is a module's acknowledgement: its value is compared, its code shown.
- * Nothing of a twin is trusted to be of its documented form: what is missing shows as "-". */
+ * with numbers ac and av is a module's acknowledgement: its value is compared, its code shown in
+ * words. Nothing of a twin is trusted to be of its documented form: what is missing shows as "-".
+ * Fails for want of memory only, and for twins larger than any hub's. */
 #include "bridge/service/show.h"
-
-#include "config/value.h"
 
 #include <cjson/cJSON.h>
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-enum { COLUMNS = 6, CELL_MAX = 44, ROWS_MAX = 10000, TEXT_MAX = 256 };
+enum { TWIN_COLUMNS = 6, TEXT_MAX = 8192 };
 
-struct row {
-    bool differs;
-    char *cells[COLUMNS]; /* property, desired, set, reported, updated, acknowledged */
+/* Both sides of a property, or of an object of properties. */
+struct sides {
+    const cJSON *desired, *reported;
+    const cJSON *set, *updated; /* their nodes of $metadata */
 };
 
-struct table {
-    struct row *rows;
-    size_t count, capacity;
-    size_t differences;
+struct listing {
+    struct show_table *table;
     int64_t now_s;
+    double version;     /* of the desired section */
+    const char *indent; /* in front of names: inside a component */
+    size_t rows, differences;
     int error;
 };
 
-/* ---- ages ---- */
+/* ---- values ---- */
 
-void show_age(char out[SHOW_AGE_MAX], const char *time_text, int64_t now_s)
-{
-    struct tm tm = { 0 };
-    const char *rest = time_text == NULL ? NULL : strptime(time_text, "%Y-%m-%dT%H:%M:%S", &tm);
-    long long age;
-
-    out[0] = '\0';
-    if (rest == NULL)
-        return;
-    if (tm.tm_year + 1900 <= 1) {
-        snprintf(out, SHOW_AGE_MAX, "never");
-        return;
-    }
-    age = (long long)(now_s - (int64_t)timegm(&tm));
-    if (age < 0)
-        age = 0; /* the clocks of hub and reader differ a little */
-    if (age < 120)
-        snprintf(out, SHOW_AGE_MAX, "%lld s ago", age);
-    else if (age < 2 * 3600)
-        snprintf(out, SHOW_AGE_MAX, "%lld min ago", age / 60);
-    else if (age < 2 * 86400)
-        snprintf(out, SHOW_AGE_MAX, "%lld h ago", age / 3600);
-    else
-        snprintf(out, SHOW_AGE_MAX, "%lld d ago", age / 86400);
-}
-
-/* The age that $metadata tells for a property. */
-static void age_of(char out[SHOW_AGE_MAX], const cJSON *metadata, int64_t now_s)
-{
-    show_age(out, cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(metadata, "$lastUpdated")),
-             now_s);
-}
-
-/* ---- cells ---- */
-
-/* A text that fits into a cell: one line, no control characters, cut at a whole character. */
-static char *cell(const char *text)
-{
-    char *out = malloc(strlen(text) + 4);
-    size_t characters = 0;
-    size_t length = 0;
-
-    if (out == NULL)
-        return NULL;
-    for (; *text != '\0'; text++) {
-        unsigned char byte = (unsigned char)*text;
-
-        if ((byte & 0xC0) != 0x80 && ++characters > CELL_MAX) {
-            memcpy(out + length, "...", 3);
-            length += 3;
-            break;
-        }
-        /* C0, DEL, and C1 (which is C2 80 to C2 9F) move a terminal's cursor, or worse. */
-        if (byte < ' ' || byte == 0x7F || (byte == 0xC2 && (unsigned char)text[1] < 0xA0)) {
-            out[length++] = '?';
-            if (byte == 0xC2 && text[1] != '\0')
-                text++;
-        } else {
-            out[length++] = *text;
-        }
-    }
-    out[length] = '\0';
-    return out;
-}
-
-static char *value_cell(const cJSON *value)
-{
-    char number[VALUE_TEXT_MAX];
-    char *printed;
-    char *out;
-
-    if (value == NULL)
-        return strdup("-");
-    if (cJSON_IsNumber(value)) {
-        value_print_number(value->valuedouble, number);
-        return strdup(number);
-    }
-    printed = cJSON_PrintUnformatted(value);
-    out = printed == NULL ? NULL : cell(printed);
-    cJSON_free(printed);
-    return out;
-}
-
-static size_t width_of(const char *text)
-{
-    size_t width = 0;
-
-    for (; *text != '\0'; text++)
-        width += ((unsigned char)*text & 0xC0) != 0x80;
-    return width;
-}
-
-/* ---- rows ---- */
-
-static bool is_acknowledgement(const cJSON *node)
+bool show_is_acknowledgement(const struct cJSON *node)
 {
     return cJSON_IsObject(node) && cJSON_IsNumber(cJSON_GetObjectItemCaseSensitive(node, "ac")) &&
            cJSON_IsNumber(cJSON_GetObjectItemCaseSensitive(node, "av"));
 }
 
-static bool same(const cJSON *a, const cJSON *b)
+bool show_same(const struct cJSON *a, const struct cJSON *b)
 {
     if (cJSON_IsNumber(a) && cJSON_IsNumber(b))
         return a->valuedouble == b->valuedouble;
     return cJSON_Compare(a, b, 1);
 }
 
-static char *acknowledgement_cell(const cJSON *acknowledgement)
+static double number_of(const cJSON *object, const char *key)
 {
-    const cJSON *ac = cJSON_GetObjectItemCaseSensitive(acknowledgement, "ac");
-    const cJSON *av = cJSON_GetObjectItemCaseSensitive(acknowledgement, "av");
-    const char *ad = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(acknowledgement, "ad"));
-    char text[TEXT_MAX];
-    char version[48] = "";
+    const cJSON *number = cJSON_GetObjectItemCaseSensitive(object, key);
 
-    if (acknowledgement == NULL)
-        return strdup("");
-    if (av->valuedouble > 0) /* 0 answers no order: the value is the device's own */
-        snprintf(version, sizeof version, " for version %.0f", av->valuedouble);
-    snprintf(text, sizeof text, "%.0f%s%s%s", ac->valuedouble, version,
-             ad == NULL || *ad == '\0' ? "" : ": ", ad == NULL ? "" : ad);
-    return cell(text);
+    return cJSON_IsNumber(number) ? number->valuedouble : 0;
+}
+
+static const char *text_of(const cJSON *object, const char *key)
+{
+    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
+
+    return text == NULL ? "" : text;
+}
+
+int show_acknowledgement(struct buf *out, const struct cJSON *acknowledgement, double wanted)
+{
+    double code = number_of(acknowledgement, "ac");
+    double version = number_of(acknowledgement, "av");
+    const char *detail = text_of(acknowledgement, "ad");
+    const char *words = "";
+
+    if (code == 203)
+        words = *detail == '\0' ? "device's own value" : "";
+    else if (code == 202)
+        words = "pending";
+    else if (code >= 200 && code <= 299)
+        words = "ok";
+    else
+        words = code >= 400 && code <= 499 ? "refused" : "failed";
+    if (code != 200)
+        buf_printf(out, "%.0f ", code);
+    buf_printf(out, "%s%s%s", words, *words == '\0' || *detail == '\0' ? "" : ": ", detail);
+    if (version > 0 && version < wanted) /* 0 answers no order: the value is the device's own */
+        buf_printf(out, ", for version %.0f of %.0f", version, wanted);
+    return out->error;
 }
 
 /* Whether a person should look at it. */
 static bool differs(const cJSON *desired, const cJSON *reported, const cJSON *acknowledgement)
 {
-    double ac;
+    double code = acknowledgement == NULL ? 200 : number_of(acknowledgement, "ac");
 
     if (desired == NULL)
         return false;
-    if (acknowledgement != NULL) {
-        ac = cJSON_GetObjectItemCaseSensitive(acknowledgement, "ac")->valuedouble;
-        if (ac < 200 || ac > 299 || ac == 202)
-            return true;
-    }
-    return reported == NULL || !same(desired, reported);
+    return code < 200 || code > 299 || code == 202 || reported == NULL ||
+           !show_same(desired, reported);
 }
 
-static struct row *add_row(struct table *table)
-{
-    struct row *rows;
+/* ---- rows ---- */
 
-    if (table->count == table->capacity) {
-        table->capacity = table->capacity == 0 ? 32 : 2 * table->capacity;
-        rows = table->count >= ROWS_MAX ? NULL
-                                        : reallocarray(table->rows, table->capacity, sizeof *rows);
-        if (rows == NULL) {
-            table->error = table->count >= ROWS_MAX ? -ENOSPC : -ENOMEM;
-            return NULL;
-        }
-        table->rows = rows;
-    }
-    table->rows[table->count] = (struct row){ 0 };
-    return &table->rows[table->count++];
+/* The desired version that asked for this value; the section's when the hub does not tell. */
+static double version_of(const struct listing *listing, const cJSON *metadata)
+{
+    double version = number_of(metadata, "$lastUpdatedVersion");
+
+    return version > 0 ? version : listing->version;
 }
 
-/* One property. `metadata` are those of desired and reported. */
-static void add_property(struct table *table, const char *path, const cJSON *desired,
-                         const cJSON *reported, const cJSON *const metadata[2])
+static void add_age(struct listing *listing, const cJSON *metadata, bool there)
 {
-    const cJSON *acknowledgement = is_acknowledgement(reported) ? reported : NULL;
-    struct row *row = table->error == 0 ? add_row(table) : NULL;
-    char age[2][SHOW_AGE_MAX] = { "", "" };
+    char age[SHOW_AGE_MAX] = "";
 
-    if (row == NULL)
-        return;
+    if (there)
+        show_age(age, text_of(metadata, "$lastUpdated"), listing->now_s);
+    show_table_text(listing->table, age);
+}
+
+/* The name of a property: of a component's, a little to the right. */
+static void add_name(struct listing *listing, const char *path)
+{
+    struct buf name;
+
+    buf_init(&name, TEXT_MAX);
+    buf_add_text(&name, listing->indent);
+    buf_add_text(&name, path);
+    show_table_text(listing->table, buf_text(&name));
+    if (name.error == -ENOMEM)
+        listing->error = -ENOMEM;
+    buf_done(&name);
+}
+
+static void add_status(struct listing *listing, const cJSON *acknowledgement,
+                       const struct sides *sides, bool done)
+{
+    struct buf status;
+
+    buf_init(&status, TEXT_MAX);
+    /* One that was done stays done: its version is that of the order which it answered. */
     if (acknowledgement != NULL)
-        reported = cJSON_GetObjectItemCaseSensitive(reported, "value");
-    if (desired != NULL)
-        age_of(age[0], metadata[0], table->now_s);
-    age_of(age[1], metadata[1], table->now_s);
-    row->differs = differs(desired, reported, acknowledgement);
-    table->differences += row->differs;
-    row->cells[0] = cell(path);
-    row->cells[1] = value_cell(desired);
-    row->cells[2] = strdup(age[0]);
-    row->cells[3] = value_cell(reported);
-    row->cells[4] = strdup(age[1]);
-    row->cells[5] = acknowledgement_cell(acknowledgement);
-    for (size_t i = 0; i < COLUMNS; i++)
-        if (row->cells[i] == NULL)
-            table->error = -ENOMEM;
+        show_acknowledgement(&status, acknowledgement,
+                             done || sides->desired == NULL ? 0 : version_of(listing, sides->set));
+    show_table_text(listing->table, buf_text(&status));
+    if (status.error == -ENOMEM)
+        listing->error = -ENOMEM;
+    buf_done(&status);
+}
+
+static void add_property(struct listing *listing, const char *path, const struct sides *sides)
+{
+    const cJSON *acknowledgement = show_is_acknowledgement(sides->reported) ? sides->reported
+                                                                            : NULL;
+    const cJSON *reported = acknowledgement == NULL
+                                ? sides->reported
+                                : cJSON_GetObjectItemCaseSensitive(acknowledgement, "value");
+    bool marked = differs(sides->desired, reported, acknowledgement);
+
+    show_table_row(listing->table, marked ? SHOW_DIFFERS : SHOW_PLAIN);
+    add_name(listing, path);
+    show_table_value(listing->table, sides->desired);
+    add_age(listing, sides->set, sides->desired != NULL);
+    show_table_value(listing->table, reported);
+    add_age(listing, sides->updated, sides->reported != NULL);
+    add_status(listing, acknowledgement, sides, !marked);
+    listing->rows++;
+    listing->differences += marked;
 }
 
 /* Not a property of the user's: the hub's own entries, and the mark of a component. */
@@ -224,135 +168,237 @@ static bool is_hidden(const cJSON *child)
     return child->string[0] == '$' || strcmp(child->string, "__t") == 0;
 }
 
-static void walk(struct table *table, const char *path, const cJSON *desired, const cJSON *reported,
-                 const cJSON *const metadata[2]);
-
-/* The child `key` of both sides. */
-static void walk_child(struct table *table, const char *path, const char *key, const cJSON *desired,
-                       const cJSON *reported, const cJSON *const metadata[2])
+static struct sides below(const struct sides *sides, const char *key)
 {
-    const cJSON *below[2] = { cJSON_GetObjectItemCaseSensitive(metadata[0], key),
-                              cJSON_GetObjectItemCaseSensitive(metadata[1], key) };
+    return (struct sides){
+        .desired = cJSON_GetObjectItemCaseSensitive(sides->desired, key),
+        .reported = cJSON_GetObjectItemCaseSensitive(sides->reported, key),
+        .set = cJSON_GetObjectItemCaseSensitive(sides->set, key),
+        .updated = cJSON_GetObjectItemCaseSensitive(sides->updated, key),
+    };
+}
+
+static bool is_component(const struct sides *sides)
+{
+    return strcmp(text_of(sides->reported, "__t"), "c") == 0 ||
+           strcmp(text_of(sides->desired, "__t"), "c") == 0;
+}
+
+/* The next child of either side that is a property: those of desired first. */
+static const cJSON *next_child(const struct sides *sides, const cJSON *child, bool *second)
+{
+    if (child == NULL)
+        child = sides->desired == NULL ? NULL : sides->desired->child;
+    else
+        child = child->next;
+    for (;;) {
+        if (child == NULL && !*second) {
+            *second = true;
+            child = sides->reported == NULL ? NULL : sides->reported->child;
+        }
+        if (child == NULL)
+            return NULL;
+        if (!is_hidden(child) &&
+            (!*second || cJSON_GetObjectItemCaseSensitive(sides->desired, child->string) == NULL))
+            return child;
+        child = child->next;
+    }
+}
+
+/* "path.key" on the heap, because paths can be as deep as what a peer sends; NULL: the listing has
+ * failed. */
+static char *join(struct listing *listing, const char *path, const char *key)
+{
     size_t size = strlen(path) + strlen(key) + 2;
     char *name = malloc(size);
 
-    if (name == NULL) {
-        table->error = -ENOMEM;
-        return;
-    }
-    snprintf(name, size, "%s%s%s", path, *path == '\0' ? "" : ".", key);
-    walk(table, name, cJSON_GetObjectItemCaseSensitive(desired, key),
-         cJSON_GetObjectItemCaseSensitive(reported, key), below);
+    if (name == NULL)
+        listing->error = -ENOMEM;
+    else
+        snprintf(name, size, "%s%s%s", path, *path == '\0' ? "" : ".", key);
+    return name;
+}
+
+static void walk(struct listing *listing, const char *path, const struct sides *sides);
+
+static void walk_child(struct listing *listing, const char *path, const char *key,
+                       const struct sides *sides)
+{
+    struct sides child = below(sides, key);
+    char *name = join(listing, path, key);
+
+    if (name != NULL)
+        walk(listing, name, &child);
     free(name);
 }
 
-static void walk(struct table *table, const char *path, const cJSON *desired, const cJSON *reported,
-                 const cJSON *const metadata[2])
+static bool is_leaf(const cJSON *node)
 {
-    size_t before = table->count;
+    return node != NULL && (!cJSON_IsObject(node) || show_is_acknowledgement(node));
+}
 
-    if ((desired != NULL && !cJSON_IsObject(desired)) ||
-        (reported != NULL && !cJSON_IsObject(reported)) || is_acknowledgement(reported)) {
-        add_property(table, path, desired, reported, metadata);
+static void walk(struct listing *listing, const char *path, const struct sides *sides)
+{
+    size_t before = listing->rows;
+    bool second = false;
+
+    if (is_leaf(sides->desired) || is_leaf(sides->reported)) {
+        add_property(listing, path, sides);
         return;
     }
-    for (const cJSON *child = desired == NULL ? NULL : desired->child; child != NULL;
-         child = child->next)
-        if (!is_hidden(child))
-            walk_child(table, path, child->string, desired, reported, metadata);
-    for (const cJSON *child = reported == NULL ? NULL : reported->child; child != NULL;
-         child = child->next)
-        if (!is_hidden(child) && cJSON_GetObjectItemCaseSensitive(desired, child->string) == NULL)
-            walk_child(table, path, child->string, desired, reported, metadata);
-    if (table->count == before && *path != '\0')
-        add_property(table, path, desired, reported, metadata);
+    for (const cJSON *child = next_child(sides, NULL, &second); child != NULL;
+         child = next_child(sides, child, &second))
+        walk_child(listing, path, child->string, sides);
+    if (listing->rows == before)
+        add_property(listing, path, sides);
+}
+
+/* A section that is none of a hub's is as none. */
+static const cJSON *section_of(const cJSON *properties, const char *name)
+{
+    const cJSON *section = cJSON_GetObjectItemCaseSensitive(properties, name);
+
+    return cJSON_IsObject(section) ? section : NULL;
+}
+
+/* The top level: what is in no component first, then each component under its name. */
+static void walk_sections(struct listing *listing, const struct sides *sides)
+{
+    for (int pass = 0; pass < 2; pass++) {
+        bool second = false;
+
+        for (const cJSON *child = next_child(sides, NULL, &second); child != NULL;
+             child = next_child(sides, child, &second)) {
+            struct sides both = below(sides, child->string);
+
+            if (is_component(&both) != (pass == 1))
+                continue;
+            if (pass == 0) {
+                walk_child(listing, "", child->string, sides);
+                continue;
+            }
+            show_table_row(listing->table, SHOW_TITLE);
+            show_table_text(listing->table, child->string);
+            listing->indent = "  ";
+            walk(listing, "", &both);
+            listing->indent = "";
+        }
+    }
 }
 
 /* ---- printing ---- */
 
-static void print_rows(struct buf *out, const struct table *table)
+static void add_heads(struct show_table *table, const char *const *heads, size_t count)
 {
-    static const char *const heads[COLUMNS] = { "PROPERTY", "DESIRED", "SET",
-                                                "REPORTED", "UPDATED", "ACKNOWLEDGED" };
-    size_t widths[COLUMNS];
+    show_table_row(table, SHOW_HEAD);
+    for (size_t i = 0; i < count; i++)
+        show_table_text(table, heads[i]);
+}
 
-    for (size_t i = 0; i < COLUMNS; i++) {
-        widths[i] = strlen(heads[i]);
-        for (size_t j = 0; j < table->count; j++)
-            if (width_of(table->rows[j].cells[i]) > widths[i])
-                widths[i] = width_of(table->rows[j].cells[i]);
+static int print_head(struct buf *out, const cJSON *twin, const char *name,
+                      const struct sides *sides)
+{
+    static const struct {
+        const char *key, *before;
+    } parts[] = { { "connectionState", "" }, { "etag", "etag " }, { "modelId", "model " } };
+    const char *separator = ": ";
+
+    show_text(out, name);
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        if (i == 1) {
+            buf_printf(out, "%sdesired version %.0f, reported version %.0f", separator,
+                       number_of(sides->desired, "$version"),
+                       number_of(sides->reported, "$version"));
+            separator = ", ";
+        }
+        if (*text_of(twin, parts[i].key) == '\0')
+            continue;
+        buf_printf(out, "%s%s", separator, parts[i].before);
+        show_text(out, text_of(twin, parts[i].key));
+        separator = ", ";
     }
-    for (size_t j = 0; j <= table->count; j++) {
-        const char *const *cells = j == 0 ? heads : (const char *const *)table->rows[j - 1].cells;
-        size_t last = COLUMNS - 1;
+    if (strcmp(text_of(twin, "status"), "disabled") == 0) {
+        buf_add_text(out, ", disabled");
+        buf_add_text(out, *text_of(twin, "statusReason") == '\0' ? "" : ": ");
+        show_text(out, text_of(twin, "statusReason"));
+    }
+    return buf_add_text(out, "\n");
+}
 
-        while (last > 0 && *cells[last] == '\0')
-            last--;
-        buf_add_text(out, j > 0 && table->rows[j - 1].differs ? "! " : "  ");
-        for (size_t i = 0; i <= last; i++)
-            buf_printf(out, "%s%*s", cells[i],
-                       i == last ? 0 : (int)(widths[i] - width_of(cells[i]) + 2), "");
-        buf_add_text(out, "\n");
+static int print_properties(struct buf *out, struct listing *listing, const struct sides *sides,
+                            const struct show_style *style)
+{
+    static const char *const heads[TWIN_COLUMNS] = { "PROPERTY", "DESIRED", "AGE",
+                                                     "REPORTED", "AGE",     "STATUS" };
+    int rc;
+
+    listing->table = show_table_new(TWIN_COLUMNS);
+    if (listing->table == NULL)
+        return -ENOMEM;
+    add_heads(listing->table, heads, TWIN_COLUMNS);
+    walk_sections(listing, sides);
+    rc = listing->error;
+    if (rc == 0)
+        rc = listing->rows == 0 ? buf_add_text(out, "  no properties\n")
+                                : show_table_print(listing->table, out, style);
+    if (rc == 0 && listing->differences > 0)
+        rc = buf_printf(out, "! %zu desired %s not reported as desired\n", listing->differences,
+                        listing->differences == 1 ? "property is" : "properties are");
+    show_table_free(listing->table);
+    return rc;
+}
+
+/* Tags are a section of one side: the same walk, fewer columns. */
+static void add_tag(struct listing *listing, const char *path, const cJSON *tag)
+{
+    if (!cJSON_IsObject(tag) || tag->child == NULL) {
+        show_table_row(listing->table, SHOW_PLAIN);
+        show_table_text(listing->table, path);
+        show_table_value(listing->table, tag);
+        return;
+    }
+    for (const cJSON *child = tag->child; child != NULL; child = child->next) {
+        char *name = child->string[0] == '$' ? NULL : join(listing, path, child->string);
+
+        if (name != NULL)
+            add_tag(listing, name, child);
+        free(name);
     }
 }
 
-static double version_of(const cJSON *section)
+static int print_tags(struct buf *out, const cJSON *tags, const struct show_style *style)
 {
-    const cJSON *version = cJSON_GetObjectItemCaseSensitive(section, "$version");
+    struct listing listing = { .table = show_table_new(2) };
+    int rc;
 
-    return cJSON_IsNumber(version) ? version->valuedouble : 0;
+    if (listing.table == NULL)
+        return -ENOMEM;
+    show_table_row(listing.table, SHOW_TITLE);
+    show_table_text(listing.table, "tags");
+    add_tag(&listing, "", tags);
+    rc = listing.error == 0 ? show_table_print(listing.table, out, style) : listing.error;
+    show_table_free(listing.table);
+    return rc;
 }
 
-static int print_head(struct buf *out, const cJSON *twin, const char *name, const cJSON *desired,
-                      const cJSON *reported)
-{
-    const char *etag = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(twin, "etag"));
-    const char *state = cJSON_GetStringValue(
-        cJSON_GetObjectItemCaseSensitive(twin, "connectionState"));
-    const cJSON *tags = cJSON_GetObjectItemCaseSensitive(twin, "tags");
-    char *cells[2] = { cell(etag == NULL ? "-" : etag), cell(state == NULL ? "-" : state) };
-
-    if (cells[0] != NULL && cells[1] != NULL)
-        buf_printf(out, "%s: etag %s, desired version %.0f, reported version %.0f, %s\n", name,
-                   cells[0], version_of(desired), version_of(reported), cells[1]);
-    free(cells[0]);
-    free(cells[1]);
-    if (cJSON_GetArraySize(tags) > 0) {
-        char *text = value_cell(tags);
-
-        buf_printf(out, "tags: %s\n", text == NULL ? "" : text);
-        free(text);
-    }
-    return out->error;
-}
-
-static void table_done(struct table *table)
-{
-    for (size_t i = 0; i < table->count; i++)
-        for (size_t j = 0; j < COLUMNS; j++)
-            free(table->rows[i].cells[j]);
-    free(table->rows);
-}
-
-int show_twin(struct buf *out, const struct cJSON *twin, const char *name, int64_t now_s)
+int show_twin(struct buf *out, const struct cJSON *twin, const char *name, int64_t now_s,
+              const struct show_style *style)
 {
     const cJSON *properties = cJSON_GetObjectItemCaseSensitive(twin, "properties");
-    const cJSON *desired = cJSON_GetObjectItemCaseSensitive(properties, "desired");
-    const cJSON *reported = cJSON_GetObjectItemCaseSensitive(properties, "reported");
-    const cJSON *metadata[2] = { cJSON_GetObjectItemCaseSensitive(desired, "$metadata"),
+    const cJSON *tags = cJSON_GetObjectItemCaseSensitive(twin, "tags");
+    const cJSON *desired = section_of(properties, "desired");
+    const cJSON *reported = section_of(properties, "reported");
+    const struct sides sides = { desired, reported,
+                                 cJSON_GetObjectItemCaseSensitive(desired, "$metadata"),
                                  cJSON_GetObjectItemCaseSensitive(reported, "$metadata") };
-    struct table table = { .now_s = now_s };
+    struct listing listing = { .now_s = now_s,
+                               .version = number_of(desired, "$version"),
+                               .indent = "" };
+    int rc = print_head(out, twin, name, &sides);
 
-    walk(&table, "", desired, reported, metadata);
-    if (table.error == 0)
-        table.error = print_head(out, twin, name, desired, reported);
-    if (table.error == 0 && table.count > 0)
-        print_rows(out, &table);
-    if (table.error == 0 && table.count == 0)
-        buf_add_text(out, "  no properties\n");
-    if (table.error == 0 && table.differences > 0)
-        buf_printf(out, "! %zu desired %s not reported as desired\n", table.differences,
-                   table.differences == 1 ? "property is" : "properties are");
-    table_done(&table);
-    return table.error != 0 ? table.error : out->error;
+    if (rc == 0)
+        rc = print_properties(out, &listing, &sides, style);
+    if (rc == 0 && cJSON_GetArraySize(tags) > 0)
+        rc = print_tags(out, tags, style);
+    return rc;
 }

@@ -99,7 +99,7 @@ test('provision says what stands in its way', async (t) => {
 
   const policy = await run(t, 'twinctl', ['provision', file, ...h.signIn('service')]);
   assert.equal(policy.code, 77);
-  assert.match(policy.stderr, /^twinctl: device gateway-01: 401 .*registry read and write \(iothubowner\)\n$/);
+  assert.match(policy.stderr, /^twinctl provision: device gateway-01: 401 .*registry read and write \(iothubowner\)[^\n]*\n$/);
 
   const other = await run(t, 'twinctl', ['provision', file, '--hub-connection-string-file', elsewhere]);
   assert.equal(other.code, 78);
@@ -128,7 +128,7 @@ test('twin update changes what it names, and twin get shows it', async (t) => {
 
   const shown = await ctl('twin', 'get', 'gateway-01/heating');
   assert.equal(shown.code, 0, shown.stderr);
-  assert.match(shown.stdout, /^! b.setpoint +21.5 +\d+ s ago +-$/m);
+  assert.match(shown.stdout, /^! b.setpoint +21.5 +\d+ s +-$/m);
   assert.match(shown.stdout, /^! 2 desired properties are not reported as desired$/m);
 
   const raw = await ctl('twin', 'get', 'gateway-01/heating', '--json');
@@ -169,7 +169,7 @@ test('an update is lost to nobody: the etag decides', async (t) => {
 
   const stale = await ctl('update', 'gateway-01/heating', 'setpoint=21', '--etag', 'AAAAAAAAAAE=');
   assert.equal(stale.code, 75);
-  assert.match(stale.stderr, /^twinctl: twin gateway-01\/heating: 412 .*its etag is now AAAAAAAAAAI=\n$/);
+  assert.match(stale.stderr, /^twinctl twin update: gateway-01\/heating: 412 .*its etag is now AAAAAAAAAAI=\n$/);
 
   const edited = JSON.parse(fs.readFileSync(document, 'utf8'));
   edited.properties.desired.setpoint = 22;
@@ -218,8 +218,9 @@ test('answers of every kind become one line and an exit code', async (t) => {
     [500, json, '{"Message":"ErrorCode:Serv', 75, /500 {"Message":"ErrorCode:Serv/],
     [503, {}, 'busy\x1b[2J\r\nnow', 75, /503 busy \[2J now/],
     [302, { Location: 'https://portal.example/' }, '', 69, /302 .*no IoT Hub/],
-    [200, json, '{"etag":', 69, /200, but the answer is no twin/],
-    [200, { 'Content-Type': 'text/html' }, '<html>Welcome</html>', 69, /200, but the answer is no twin/],
+    [200, json, '{"etag":', 69, /200, but the answer is none of a hub's/],
+    [200, json, '{"etag":"x"}', 69, /200, but the answer is no twin/],
+    [200, { 'Content-Type': 'text/html' }, '<html>Welcome</html>', 69, /200, but the answer is none of a hub's/],
   ];
   let now;
   const fake = await fakeHttps(t, (request, response) => {
@@ -229,10 +230,10 @@ test('answers of every kind become one line and an exit code', async (t) => {
 
   for (now of cases) {
     const result = await run(t, 'twinctl',
-      ['twin', 'get', 'gw/m', '--port', String(fake.port), '--ca-file', fake.caFile],
+      ['twin', 'get', 'gw/m', '--retry-for', '0s', '--port', String(fake.port), '--ca-file', fake.caFile],
       { env: { IOTHUB_CONNECTION_STRING: SIGN_IN } });
     assert.equal(result.code, now[3], `${now[0]}: ${result.stderr}`);
-    assert.match(result.stderr, /^twinctl: twin gw\/m: [^\n]*\n$/, 'one line');
+    assert.match(result.stderr, /^twinctl twin get: gw\/m: [^\n]*\n$/, 'one line');
     assert.match(result.stderr, now[4]);
     assert.equal(result.stdout, '');
   }
@@ -244,12 +245,13 @@ test('an answer that is cut off is no success', async (t) => {
     response.write('{"Message":"ErrorCode:ArgumentInvalid;the f');
     setImmediate(() => response.socket.destroy());
   });
-  const get = (name) => run(t, 'twinctl', ['twin', 'get', name, '--port', String(fake.port), '--ca-file', fake.caFile],
+  const get = (name) => run(t, 'twinctl',
+    ['twin', 'get', name, '--retry-for', '0s', '--port', String(fake.port), '--ca-file', fake.caFile],
     { env: { IOTHUB_CONNECTION_STRING: SIGN_IN } });
 
   const cut = await get('gw');
   assert.equal(cut.code, 69);
-  assert.match(cut.stderr, /hub localhost:\d+: .*whether it was done is not known/);
+  assert.match(cut.stderr, /hub localhost:\d+: .*try again later/);
   const refused = await get('refused');
   assert.equal(refused.code, 65);
   assert.match(refused.stderr, /400 .*the f/);
@@ -258,7 +260,7 @@ test('an answer that is cut off is no success', async (t) => {
 test('a hub that is not there, or not the one it says, is not reachable', async (t) => {
   const fake = await fakeHttps(t, (request, response) => response.end('{}'));
   const other = await fakeHttps(t, (request, response) => response.end('{}'));
-  const get = (sign, ...options) => run(t, 'twinctl', ['twin', 'get', 'gw', ...options],
+  const get = (sign, ...options) => run(t, 'twinctl', ['twin', 'get', 'gw', '--retry-for', '0s', ...options],
     { env: { IOTHUB_CONNECTION_STRING: sign } });
   const port = ['--port', String(fake.port)];
 
@@ -332,16 +334,38 @@ test('a sign-in that cannot be one is said without its secret', async (t) => {
 
 test('usage: what is wrong is named, and every verb has its help', async (t) => {
   const wrong = [
-    [['twin'], /no verb 'twin'/],
-    [['twin', 'gett', 'x'], /no verb 'twin gett'/],
-    [['twin', 'get'], /usage: twinctl twin get DEVICE/],
-    [['twin', 'get', 'a', 'b'], /usage: twinctl twin get DEVICE/],
-    [['twin', 'get', 'a', '--nope'], /twin get has no option '--nope'/],
-    [['twin', 'get', 'a', '--force'], /twin get has no option '--force'/],
+    [['twin'], /'twin' wants a second word: get, update, replace;/],
+    [['twin', 'gett', 'x'], /no verb 'twin gett' \(did you mean 'twin get'\?\)/],
+    [['tiwn', 'get', 'x'], /no verb 'tiwn' \(did you mean 'twin'\?\)/],
+    [['twin', 'get'], /DEVICE\[\/MODULE\] is missing: twinctl twin get DEVICE/],
+    [['twin', 'get', 'a', 'b'], /'b' is one argument too many: twinctl twin get DEVICE/],
+    [['twin', 'get', 'a', '--nope'], /twin get: there is no option '--nope'/],
+    [['twin', 'get', 'a', '--force'], /twin get: there is no option '--force'/],
     [['twin', 'get', 'a', '--json=yes'], /--json takes no value/],
     [['twin', 'get', 'a', '--port'], /--port wants a value/],
-    [['twin', 'get', 'a', '--port=99999'], /--port wants a port number/],
-    [['twin', 'get', 'a/b/c'], /'a\/b\/c' is not DEVICE or DEVICE\/MODULE/],
+    [['twin', 'get', 'a', '--port=99999'], /--port wants a number from 1 to 65535, not '99999'/],
+    [['twin', 'get', 'a/b/c'], /'a\/b\/c' is not DEVICE\[\/MODULE\]/],
+    [['twin', 'get', 'a/'], /'a\/' names no module; .*'a\/\$edgeHub' in single quotes/],
+    [['twin', 'get', ''], /'' is not DEVICE\[\/MODULE\]/],
+    [['module', 'create', 'a'], /'a' is not DEVICE\/MODULE; see twinctl module create --help/],
+    [['module', 'list', 'a/b'], /'a\/b' is not DEVICE;/],
+    [['device', 'show', 'a/b'], /'a\/b' is not DEVICE;/],
+    [['device', 'create'], /DEVICE is missing/],
+    [['device', 'list', 'x'], /there is no argument to take 'x'/],
+    [['device', 'delete', 'a', '--etag', 'x', '--force'], /exclude each other/],
+    [['device', 'delete', 'a', '--etag', 'a b'], /'a b' is no etag/],
+    [['device', 'disable', 'a', '--reason', 'x'.repeat(129)], /longer than 128/],
+    [['query'], /QUERY is missing/],
+    [['query', 'x', '--page-size', '1001'], /--page-size wants a number from 1 to 1000/],
+    [['method', 'a/b'], /NAME is missing/],
+    [['method', 'a/b', 'x', '--timeout', '4s'], /--timeout wants a time from 5s to 5m/],
+    [['method', 'a/b', 'x', '--timeout', '5500ms'], /--timeout wants whole seconds/],
+    [['watch', 'a', '--interval', 'soon'], /--interval wants a time from 100ms to 1d .*not 'soon'/],
+    [['watch', 'a', '--until', 'reported.x'], /--until wants PATH=VALUE/],
+    [['watch', 'a', '--until', 'x=1'], /a path begins with desired\., reported\. or tags\./],
+    [['provision', 'm.json', '--owner', 'nobody-at-all'], /there is no user 'nobody-at-all'/],
+    [['provision', 'm.json', '--owner', '0:no-such-group'], /there is no group 'no-such-group'/],
+    [['twin', 'replace', 'a', 'b=null'], /'b' is null: a replacement leaves out/],
     [['twin', 'update', 'a', 'b=1', '--tags', '--whole'], /exclude each other/],
     [['twin', 'update', 'a', 'b=1', '--etag', 'x', '--force'], /exclude each other/],
     [['twin', 'update', 'a', '$b=1'], /'\$b' cannot be the name of a property/],
@@ -359,7 +383,11 @@ test('usage: what is wrong is named, and every verb has its help', async (t) => 
 
   const list = await run(t, 'twinctl', ['--help']);
   assert.equal(list.code, 0);
-  for (const [, verb] of list.stdout.matchAll(/^ {2}((?:[a-z]+ ?)+) [A-Z]/gm)) {
+  const verbs = ['twin get', 'twin update', 'twin replace', 'module list', 'module show', 'module create', 'module delete',
+    'device list', 'device show', 'device create', 'device delete', 'device enable', 'device disable', 'query', 'method',
+    'watch', 'provision'];
+  for (const verb of verbs) {
+    assert.match(list.stdout, new RegExp(`^ {2}${verb} `, 'm'));
     const help = await run(t, 'twinctl', [...verb.split(' '), '--help']);
     assert.equal(help.code, 0, verb);
     assert.match(help.stdout, new RegExp(`^usage: twinctl ${verb} `));

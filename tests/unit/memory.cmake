@@ -13,6 +13,10 @@ memory_test(sas bridge_core)
 memory_test(desired bridge_core)
 memory_test(report bridge_core)
 memory_test(document bridge_core)
+memory_test(answers service_core)
+memory_test(twin_change service_core)
+memory_test(hubsim_messages hubsim_core)
+memory_test(hubsim_client hubsim_core)
 
 # The session's and the module's fixtures allocate too: only what happens inside the calls counts.
 memory_test(dialogue bridge_core)

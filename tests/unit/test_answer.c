@@ -124,6 +124,48 @@ static void answer_remedy_lost_etag_names_force(void **state)
     assert_string_equal(answer_remedy(400), "");
 }
 
+static void answer_mistaken_says_what_came_instead(void **state)
+{
+    static const struct {
+        const char *body;
+        const char *want;
+    } cases[] = {
+        { "", "empty" },
+        { " \r\n", "empty" },
+        { "<html><title>Sign in</title><body>Guest\nnetwork</body></html>",
+          "a web page (Sign in Guest network)" },
+        { "<html><img src=x>", "a web page" },
+        { "{\"etag\":", "JSON that is cut off" },
+        { "[1, 2", "JSON that is cut off" },
+        { "{}", "JSON of another kind" },
+        { "\"x\"", "JSON of another kind" },
+        { "busy\x1b[2J now", "text (busy [2J now)" },
+        { "\x01", "empty" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char out[ANSWER_TEXT_MAX];
+
+        print_message("case %s\n", cases[i].want);
+        answer_mistaken(out, cases[i].body, strlen(cases[i].body));
+        assert_string_equal(out, cases[i].want);
+    }
+}
+
+static void answer_mistaken_long_page_is_cut(void **state)
+{
+    char body[1000] = "<html>";
+    char out[ANSWER_TEXT_MAX];
+
+    (void)state;
+    memset(body + 6, 'x', sizeof body - 7);
+    answer_mistaken(out, body, sizeof body - 1);
+
+    assert_int_equal(strlen(out), strlen("a web page ()") + 99);
+    assert_int_equal(out[strlen(out) - 1], ')');
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -132,6 +174,8 @@ int main(void)
         cmocka_unit_test(answer_describe_body_cut_at_every_byte_stays_in_one_line),
         cmocka_unit_test(answer_describe_long_body_is_cut),
         cmocka_unit_test(answer_remedy_lost_etag_names_force),
+        cmocka_unit_test(answer_mistaken_says_what_came_instead),
+        cmocka_unit_test(answer_mistaken_long_page_is_cut),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

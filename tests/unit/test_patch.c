@@ -126,6 +126,7 @@ static void patch_body_mistake_is_named(void **state)
         { "twice", PATCH_DESIRED, { "a=1", "a=1" }, "'a' is named twice" },
         { "value and object", PATCH_DESIRED, { "a=1", "a.b=1" }, "'a' is named twice" },
         { "twice in a document", PATCH_DESIRED, { "{\"a\":1,\"a\":2}" }, "'a' is named twice" },
+        { "twice, deeper", PATCH_DESIRED, { "{\"p\":{\"a\":1,\"a\":2}}" }, "'a' is named twice" },
         { "a dollar", PATCH_DESIRED, { "$version=1" }, "'$version' cannot be the name" },
         { "a blank", PATCH_DESIRED, { "a b=1" }, "'a b' cannot be the name" },
         { "a dot in a document", PATCH_DESIRED, { "{\"a.b\":1}" }, "'a.b' cannot be the name" },
@@ -158,11 +159,155 @@ static void patch_body_mistake_is_named(void **state)
     }
 }
 
+/* The replacement that the arguments make of the twin. */
+static int replace(char **body, const char *const *arguments, enum patch_form form,
+                   const char *twin_json, struct err *err)
+{
+    cJSON *fragment = cJSON_CreateObject();
+    cJSON *twin = cJSON_Parse(twin_json);
+    int rc = 0;
+
+    assert_non_null(fragment);
+    for (size_t i = 0; i < ARGUMENTS_MAX && arguments[i] != NULL && rc == 0; i++) {
+        if (strchr("{[", arguments[i][0]) != NULL)
+            rc = patch_add_document(fragment, arguments[i], strlen(arguments[i]), "FILE", err);
+        else
+            rc = patch_add_assignment(fragment, arguments[i], err);
+    }
+    if (rc == 0)
+        rc = patch_replacement(body, fragment, form, twin, err);
+    cJSON_Delete(fragment);
+    cJSON_Delete(twin);
+    return rc;
+}
+
+static const char TWIN[] =
+    "{\"etag\":\"x\",\"tags\":{\"site\":\"A\"},\"properties\":{\"desired\":{\"a\":0.1,\"b\":2,"
+    "\"$version\":3,\"$metadata\":{}},\"reported\":{\"r\":1}}}";
+
+static void patch_replacement_sends_both_sections(void **state)
+{
+    static const struct {
+        const char *name;
+        enum patch_form form;
+        const char *arguments[ARGUMENTS_MAX];
+        const char *twin, *want;
+    } cases[] = {
+        { "desired, the tags as read",
+          PATCH_DESIRED,
+          { "a=5" },
+          TWIN,
+          "{\"tags\":{\"site\":\"A\"},\"properties\":{\"desired\":{\"a\":5}}}" },
+        { "tags, the desired as read, its numbers exact",
+          PATCH_TAGS,
+          { "x=1" },
+          TWIN,
+          "{\"tags\":{\"x\":1},\"properties\":{\"desired\":{\"a\":0.1,\"b\":2}}}" },
+        { "nothing empties the section",
+          PATCH_DESIRED,
+          { "{}" },
+          TWIN,
+          "{\"tags\":{\"site\":\"A\"},\"properties\":{\"desired\":{}}}" },
+        { "a whole twin",
+          PATCH_WHOLE,
+          { TWIN },
+          "{}",
+          "{\"tags\":{\"site\":\"A\"},\"properties\":{\"desired\":{\"a\":0.1,\"b\":2}}}" },
+        { "half a twin",
+          PATCH_WHOLE,
+          { "{\"tags\":{}}" },
+          TWIN,
+          "{\"tags\":{},\"properties\":{\"desired\":{\"a\":0.1,\"b\":2}}}" },
+        { "a section as the hub shows it",
+          PATCH_DESIRED,
+          { "{\"a\":1,\"$version\":3,\"$metadata\":{\"a\":{}}}" },
+          TWIN,
+          "{\"tags\":{\"site\":\"A\"},\"properties\":{\"desired\":{\"a\":1}}}" },
+        { "a twin without tags",
+          PATCH_DESIRED,
+          { "a=1" },
+          "{\"properties\":{}}",
+          "{\"tags\":{},\"properties\":{\"desired\":{\"a\":1}}}" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct err err = { "" };
+        char *body = NULL;
+
+        print_message("case %s\n", cases[i].name);
+        assert_int_equal(replace(&body, cases[i].arguments, cases[i].form, cases[i].twin, &err), 0);
+        assert_string_equal(body, cases[i].want);
+        cJSON_free(body);
+    }
+}
+
+static void patch_replacement_mistake_is_named(void **state)
+{
+    static const struct {
+        enum patch_form form;
+        const char *arguments[ARGUMENTS_MAX];
+        const char *want;
+    } cases[] = {
+        { PATCH_DESIRED, { "a.b=null" }, "'b' is null: a replacement leaves out what is to go" },
+        { PATCH_DESIRED, { "$x=1" }, "'$x' cannot be the name of a property" },
+        { PATCH_DESIRED, { TWIN }, "this is a whole twin" },
+        { PATCH_WHOLE, { "{\"properties\":{\"reported\":{}}}" }, "nothing to replace" },
+        { PATCH_WHOLE, { "{\"tags\":[1]}" }, "tags is not a JSON object" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct err err = { "" };
+        char *body = NULL;
+
+        assert_int_equal(replace(&body, cases[i].arguments, cases[i].form, TWIN, &err), -EINVAL);
+        assert_non_null(strstr(err.msg, cases[i].want));
+        assert_null(body);
+    }
+}
+
+/* iot-hub.md section 4.3. */
+static void patch_merge_does_what_a_hub_does(void **state)
+{
+    static const struct {
+        const char *section, *patch, *want;
+    } cases[] = {
+        { "{\"a\":1}", "{\"b\":2}", "{\"a\":1,\"b\":2}" },
+        { "{\"a\":1}", "{\"a\":2}", "{\"a\":2}" },
+        { "{\"a\":1,\"b\":2}", "{\"a\":null}", "{\"b\":2}" },
+        { "{}", "{\"a\":null}", "{}" },
+        { "{}", "{\"p\":{\"q\":null}}", "{\"p\":{}}" },
+        { "{\"p\":{\"x\":1}}", "{\"p\":{\"y\":2}}", "{\"p\":{\"x\":1,\"y\":2}}" },
+        { "{\"p\":5}", "{\"p\":{\"y\":2,\"z\":null}}", "{\"p\":{\"y\":2}}" },
+        { "{\"p\":{\"x\":1}}", "{\"p\":5}", "{\"p\":5}" },
+        { "{\"p\":[1,2]}", "{\"p\":[3]}", "{\"p\":[3]}" },
+        { "{\"A\":1}", "{\"a\":null}", "{\"A\":1}" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        cJSON *section = cJSON_Parse(cases[i].section);
+        cJSON *patch = cJSON_Parse(cases[i].patch);
+        char *text;
+
+        assert_int_equal(patch_merge(section, patch), 0);
+        text = cJSON_PrintUnformatted(section);
+        assert_string_equal(text, cases[i].want);
+        cJSON_free(text);
+        cJSON_Delete(section);
+        cJSON_Delete(patch);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(patch_body_arguments_give_the_request),
         cmocka_unit_test(patch_body_mistake_is_named),
+        cmocka_unit_test(patch_replacement_sends_both_sections),
+        cmocka_unit_test(patch_replacement_mistake_is_named),
+        cmocka_unit_test(patch_merge_does_what_a_hub_does),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

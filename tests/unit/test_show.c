@@ -10,9 +10,11 @@
 #include <cjson/cJSON.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 static const int64_t NOON_S = 1795348800; /* 2026-11-22T12:00:00Z */
+static const struct show_style PLAIN = { 0, false };
 
 /* The table of a twin given as JSON. */
 static void show(struct buf *out, const char *json)
@@ -21,37 +23,8 @@ static void show(struct buf *out, const char *json)
 
     assert_non_null(twin);
     buf_init(out, 100000);
-    assert_int_equal(show_twin(out, twin, "gw/boiler", NOON_S), 0);
+    assert_int_equal(show_twin(out, twin, "gw/boiler", NOON_S, &PLAIN), 0);
     cJSON_Delete(twin);
-}
-
-static void show_age_time_gives_the_largest_unit(void **state)
-{
-    static const struct {
-        const char *time;
-        const char *want;
-    } cases[] = {
-        { "2026-11-22T11:59:57.1234567Z", "3 s ago" },
-        { "2026-11-22T11:58:01Z", "119 s ago" },
-        { "2026-11-22T11:58:00Z", "2 min ago" },
-        { "2026-11-22T10:00:01Z", "119 min ago" },
-        { "2026-11-22T10:00:00Z", "2 h ago" },
-        { "2026-11-20T12:00:01Z", "47 h ago" },
-        { "2026-11-14T12:00:00Z", "8 d ago" },
-        { "2026-11-22T12:00:05Z", "0 s ago" },
-        { "0001-01-01T00:00:00Z", "never" },
-        { "yesterday", "" },
-        { "", "" },
-        { NULL, "" },
-    };
-
-    (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        char age[SHOW_AGE_MAX];
-
-        show_age(age, cases[i].time, NOON_S);
-        assert_string_equal(age, cases[i].want);
-    }
 }
 
 static void show_twin_both_sections_stand_side_by_side(void **state)
@@ -60,10 +33,12 @@ static void show_twin_both_sections_stand_side_by_side(void **state)
 
     (void)state;
     show(&out,
-         "{\"etag\":\"AAAAAAAAAAc=\",\"connectionState\":\"Connected\",\"tags\":{\"site\":\"A\"},"
+         "{\"etag\":\"AAAAAAAAAAc=\",\"connectionState\":\"Connected\",\"modelId\":\"dtmi:x;1\","
+         "\"tags\":{\"site\":\"A\",\"place\":{\"floor\":3,\"$version\":1}},"
          "\"properties\":{\"desired\":{\"setpoint\":24,\"pump\":true,\"odd\":1,\"$version\":3,"
-         "\"$metadata\":{\"setpoint\":{\"$lastUpdated\":\"2026-11-22T11:50:00Z\"},"
-         "\"pump\":{\"$lastUpdated\":\"2026-11-22T11:59:55Z\"}}},"
+         "\"$metadata\":{"
+         "\"setpoint\":{\"$lastUpdated\":\"2026-11-22T11:50:00Z\",\"$lastUpdatedVersion\":3},"
+         "\"pump\":{\"$lastUpdated\":\"2026-11-22T11:59:55Z\",\"$lastUpdatedVersion\":3}}},"
          "\"reported\":{\"temperature\":61.4,"
          "\"setpoint\":{\"value\":24,\"ac\":200,\"av\":3,\"ad\":\"\"},"
          "\"pump\":{\"value\":false,\"ac\":504,\"av\":3,\"ad\":\"not written\"},"
@@ -73,56 +48,118 @@ static void show_twin_both_sections_stand_side_by_side(void **state)
 
     assert_string_equal(
         buf_text(&out),
-        "gw/boiler: etag AAAAAAAAAAc=, desired version 3, reported version 6, Connected\n"
-        "tags: {\"site\":\"A\"}\n"
-        "  PROPERTY      DESIRED  SET         REPORTED  UPDATED    ACKNOWLEDGED\n"
-        "  setpoint      24       10 min ago  24        9 min ago  200 for version 3\n"
-        "! pump          true     5 s ago     false                504 for version 3: not written\n"
-        "! odd           1                    -\n"
-        "  temperature   -                    61.4      2 s ago\n"
-        "  health.state  -                    \"online\"\n"
-        "  health.bad    -                    {}\n"
-        "! 2 desired properties are not reported as desired\n");
+        "gw/boiler: Connected, desired version 3, reported version 6, etag AAAAAAAAAAc=, "
+        "model dtmi:x;1\n"
+        "  PROPERTY      DESIRED  AGE     REPORTED  AGE    STATUS\n"
+        "  setpoint      24       10 min  24        9 min  ok\n"
+        "! pump          true     5 s     false            504 failed: not written\n"
+        "! odd           1                -\n"
+        "  temperature   -                61.4      2 s\n"
+        "  health.state  -                \"online\"\n"
+        "  health.bad    -                {}\n"
+        "! 2 desired properties are not reported as desired\n"
+        "tags\n"
+        "  site         \"A\"\n"
+        "  place.floor  3\n");
     buf_done(&out);
 }
 
-static void show_twin_pending_acknowledgement_is_marked(void **state)
+static void show_twin_acknowledgement_is_told_in_words(void **state)
+{
+    static const struct {
+        const char *desired, *reported;
+        char mark;
+        const char *status;
+    } cases[] = {
+        { "1", "{\"value\":1,\"ac\":200,\"av\":5}", ' ', "ok" },
+        { "1", "{\"value\":1,\"ac\":200,\"av\":3}", ' ', "ok" }, /* the order that asked for it */
+        { "1", "{\"value\":1,\"ac\":201,\"av\":5}", ' ', "201 ok" },
+        { "1", "{\"value\":1,\"ac\":200,\"av\":5,\"ad\":\"not verified\"}", ' ',
+          "ok: not verified" },
+        { "1", "{\"value\":1,\"ac\":202,\"av\":5}", '!', "202 pending" },
+        { "1", "{\"value\":0,\"ac\":200,\"av\":4}", '!', "ok, for version 4 of 5" },
+        { "1", "{\"value\":0,\"ac\":403,\"av\":5,\"ad\":\"above max 35\"}", '!',
+          "403 refused: above max 35" },
+        { "1", "{\"value\":0,\"ac\":500,\"av\":5}", '!', "500 failed" },
+        { "1", "{\"ac\":404,\"av\":5}", '!', "404 refused" },
+        { "1", "{\"value\":0,\"ac\":203,\"av\":5,\"ad\":\"changed at the device\"}", '!',
+          "203 changed at the device" },
+        { NULL, "{\"value\":1,\"ac\":203,\"av\":0}", ' ', "203 device's own value" },
+        { NULL, "{\"value\":1,\"ac\":200,\"av\":1}", ' ', "ok" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char json[512];
+        struct buf out;
+        const char *row;
+
+        snprintf(json, sizeof json,
+                 "{\"properties\":{\"desired\":{%s%s%s\"$version\":9,\"$metadata\":{\"p\":"
+                 "{\"$lastUpdatedVersion\":5}}},\"reported\":{\"p\":%s}}}",
+                 cases[i].desired == NULL ? "" : "\"p\":",
+                 cases[i].desired == NULL ? "" : cases[i].desired,
+                 cases[i].desired == NULL ? "" : ",", cases[i].reported);
+        print_message("case %s\n", cases[i].reported);
+        show(&out, json);
+
+        row = strstr(buf_text(&out), " p  ");
+        assert_non_null(row);
+        assert_int_equal(row[-1], cases[i].mark);
+        row = strstr(row, cases[i].status);
+        assert_non_null(row);
+        assert_int_equal(row[strlen(cases[i].status)], '\n');
+        buf_done(&out);
+    }
+}
+
+static void show_twin_without_metadata_takes_the_sections_version(void **state)
 {
     struct buf out;
 
     (void)state;
-    show(&out, "{\"properties\":{\"desired\":{\"a\":1},\"reported\":"
-               "{\"a\":{\"value\":1,\"ac\":202,\"av\":2}}}}");
+    show(&out, "{\"properties\":{\"desired\":{\"a\":2,\"$version\":7},\"reported\":"
+               "{\"a\":{\"value\":1,\"ac\":200,\"av\":6}}}}");
 
-    assert_non_null(strstr(buf_text(&out), "! a "));
+    assert_non_null(strstr(buf_text(&out), "ok, for version 6 of 7\n"));
     assert_non_null(strstr(buf_text(&out), "! 1 desired property is not"));
     buf_done(&out);
 }
 
-static void show_twin_value_of_the_device_answers_no_version(void **state)
+static void show_twin_components_stand_under_their_names(void **state)
 {
     struct buf out;
 
     (void)state;
-    show(&out, "{\"properties\":{\"reported\":"
-               "{\"a\":{\"value\":1,\"ac\":203,\"av\":0,\"ad\":\"device's own value\"}}}}");
+    show(&out,
+         "{\"properties\":{\"desired\":{\"b7\":{\"__t\":\"c\",\"setpoint\":5},\"rate\":1},"
+         "\"reported\":{\"b7\":{\"__t\":\"c\",\"setpoint\":{\"value\":5,\"ac\":200,\"av\":1},"
+         "\"deep\":{\"t\":2}},\"b8\":{\"__t\":\"c\",\"t\":3},\"rate\":1,\"plain\":{\"x\":1}}}}");
 
-    assert_non_null(strstr(buf_text(&out), "203: device's own value\n"));
+    assert_string_equal(buf_text(&out), "gw/boiler: desired version 0, reported version 0\n"
+                                        "  PROPERTY    DESIRED  AGE  REPORTED  AGE  STATUS\n"
+                                        "  rate        1             1\n"
+                                        "  plain.x     -             1\n"
+                                        "b7\n"
+                                        "    setpoint  5             5              ok\n"
+                                        "    deep.t    -             2\n"
+                                        "b8\n"
+                                        "    t         -             3\n");
     buf_done(&out);
 }
 
-static void show_twin_components_are_paths(void **state)
+static void show_twin_object_against_scalar_is_compared_whole(void **state)
 {
     struct buf out;
 
     (void)state;
-    show(&out, "{\"properties\":{\"desired\":{\"b7\":{\"__t\":\"c\",\"setpoint\":5}},\"reported\":"
-               "{\"b7\":{\"__t\":\"c\",\"setpoint\":{\"value\":5,\"ac\":200,\"av\":1},\"t\":2}}}}");
+    show(&out, "{\"properties\":{\"desired\":{\"a\":{\"b\":1},\"c\":3,\"d\":{},\"e\":[1,2]},"
+               "\"reported\":{\"a\":5,\"c\":{\"x\":1},\"d\":{\"y\":2},\"e\":[1,2]}}}");
 
-    assert_non_null(strstr(buf_text(&out), "  b7.setpoint  5"));
-    assert_non_null(strstr(buf_text(&out), "  b7.t         -"));
-    assert_null(strstr(buf_text(&out), "__t"));
-    assert_null(strstr(buf_text(&out), "!"));
+    assert_non_null(strstr(buf_text(&out), "! a         {\"b\":1}       5\n"));
+    assert_non_null(strstr(buf_text(&out), "! c         3             {\"x\":1}\n"));
+    assert_non_null(strstr(buf_text(&out), "  d.y       -             2\n"));
+    assert_non_null(strstr(buf_text(&out), "  e         [1,2]         [1,2]\n"));
     buf_done(&out);
 }
 
@@ -131,20 +168,30 @@ static void show_twin_value_of_a_peer_cannot_move_the_cursor(void **state)
     struct buf out;
 
     (void)state;
-    show(&out,
-         "{\"etag\":\"\\u001b[2J\",\"properties\":{\"reported\":{\"a\\u001b[1m\":\"x\\u009b2J\","
-         "\"b\":\"zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz\"}}}");
+    show(&out, "{\"etag\":\"\\u001b[2J\",\"modelId\":\"\\u202e\",\"status\":\"disabled\","
+               "\"statusReason\":\"\\u0007\",\"tags\":{\"\\u001bt\":\"\\u009b\"},"
+               "\"properties\":{\"reported\":{\"a\\u001b[1m\":\"x\\u009b2J\","
+               "\"c\":{\"value\":1,\"ac\":500,\"av\":1,\"ad\":\"\\u001b[31m\\n\"},"
+               "\"\\u001bd\":{\"__t\":\"c\",\"x\":1}}}}");
 
-    assert_null(strchr(buf_text(&out), 0x1b));
+    assert_null(strpbrk(buf_text(&out), "\033\a\t"));
     assert_null(strstr(buf_text(&out), "\xc2\x9b"));
-    assert_non_null(strstr(buf_text(&out), "zzz...\n"));
+    assert_null(strstr(buf_text(&out), "\xe2\x80\xae"));
+    assert_non_null(strstr(buf_text(&out), "500 failed: \\u001b[31m\\n"));
+    assert_non_null(strstr(buf_text(&out), ", disabled: \\u0007\n"));
     buf_done(&out);
 }
 
 static void show_twin_without_properties_says_so(void **state)
 {
-    static const char *const twins[] = { "{}", "{\"properties\":{}}", "{\"properties\":[1]}",
-                                         "{\"properties\":{\"desired\":{\"$version\":1}}}" };
+    static const char *const twins[] = {
+        "{}",
+        "{\"properties\":{}}",
+        "{\"properties\":[1]}",
+        "{\"properties\":{\"desired\":[1],\"reported\":\"x\"}}",
+        "{\"properties\":{\"desired\":{\"$version\":1,\"$metadata\":{}},\"reported\":{}}}",
+        "{\"tags\":[1],\"properties\":{\"desired\":{\"$version\":1}}}",
+    };
 
     (void)state;
     for (size_t i = 0; i < sizeof twins / sizeof twins[0]; i++) {
@@ -162,20 +209,22 @@ static void show_twin_into_a_small_buffer_fails(void **state)
     struct buf out;
 
     (void)state;
-    buf_init(&out, 20);
-    assert_int_equal(show_twin(&out, twin, "gw/boiler", NOON_S), -ENOSPC);
-    buf_done(&out);
+    for (size_t max = 20; max < 100; max += 20) {
+        buf_init(&out, max);
+        assert_int_equal(show_twin(&out, twin, "gw/boiler", NOON_S, &PLAIN), -ENOSPC);
+        buf_done(&out);
+    }
     cJSON_Delete(twin);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(show_age_time_gives_the_largest_unit),
         cmocka_unit_test(show_twin_both_sections_stand_side_by_side),
-        cmocka_unit_test(show_twin_pending_acknowledgement_is_marked),
-        cmocka_unit_test(show_twin_value_of_the_device_answers_no_version),
-        cmocka_unit_test(show_twin_components_are_paths),
+        cmocka_unit_test(show_twin_acknowledgement_is_told_in_words),
+        cmocka_unit_test(show_twin_without_metadata_takes_the_sections_version),
+        cmocka_unit_test(show_twin_components_stand_under_their_names),
+        cmocka_unit_test(show_twin_object_against_scalar_is_compared_whole),
         cmocka_unit_test(show_twin_value_of_a_peer_cannot_move_the_cursor),
         cmocka_unit_test(show_twin_without_properties_says_so),
         cmocka_unit_test(show_twin_into_a_small_buffer_fails),

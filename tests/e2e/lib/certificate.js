@@ -17,3 +17,33 @@ export function certificate(t, names = ['localhost']) {
     '-addext', `subjectAltName=${alternatives}`], { stdio: 'pipe' });
   return { key: fs.readFileSync(keyFile, 'utf8'), cert: fs.readFileSync(caFile, 'utf8'), caFile };
 }
+
+/**
+ * A certificate for localhost that signed itself, good from `from` to `to` (YYYYMMDDHHMMSSZ), with a key of the
+ * `type` that openssl's req takes; { key, cert, caFile }.
+ */
+export function datedCertificate(t, from, to, type = ['ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1']) {
+  const dir = folder(t);
+  const file = (name) => path.join(dir, name);
+  fs.writeFileSync(file('index'), '');
+  fs.writeFileSync(file('ca.conf'), `[ca]
+default_ca = a
+[a]
+database = ${file('index')}
+new_certs_dir = ${dir}
+rand_serial = yes
+default_md = sha256
+policy = p
+x509_extensions = e
+[p]
+commonName = supplied
+[e]
+subjectAltName = DNS:localhost
+basicConstraints = CA:TRUE
+`);
+  execFileSync('openssl', ['req', '-newkey', ...type, '-nodes', '-keyout', file('key'),
+    '-out', file('csr'), '-subj', '/CN=twinbridge test'], { stdio: 'pipe' });
+  execFileSync('openssl', ['ca', '-batch', '-selfsign', '-notext', '-config', file('ca.conf'), '-keyfile', file('key'),
+    '-in', file('csr'), '-out', file('pem'), '-startdate', from, '-enddate', to], { stdio: 'pipe' });
+  return { key: fs.readFileSync(file('key'), 'utf8'), cert: fs.readFileSync(file('pem'), 'utf8'), caFile: file('pem') };
+}

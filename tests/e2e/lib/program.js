@@ -51,7 +51,7 @@ export function folder(t) {
 export function environment(extra = {}) {
   const env = { ...process.env };
   for (const name of Object.keys(env)) {
-    if (/_proxy$/i.test(name) || /^(IOTHUB_|AZURE_|IOTEDGE_|STATE_DIRECTORY|CREDENTIALS_DIRECTORY)/.test(name))
+    if (/_proxy$/i.test(name) || /^(IOTHUB_|AZURE_|IDENTITY_|IMDS_|MSI_|IOTEDGE_|STATE_DIRECTORY|CREDENTIALS_DIRECTORY)/.test(name))
       delete env[name];
   }
   return { ...env, ASAN_OPTIONS: 'abort_on_error=0:detect_leaks=1', ...extra };
