@@ -16,6 +16,8 @@ memory_test(document bridge_core)
 memory_test(answers service_core)
 memory_test(twin_change service_core)
 memory_test(hubsim_messages hubsim_core)
+memory_test(hubsim_query hubsim_core)
+memory_test(hubsim_entra_jwt hubsim_core)
 memory_test(hubsim_client hubsim_core)
 
 # The session's and the module's fixtures allocate too: only what happens inside the calls counts.

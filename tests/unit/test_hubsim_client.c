@@ -59,6 +59,74 @@ static void client_receive_split_at_every_byte_gives_the_same_answers(void **sta
     buf_done(&all);
 }
 
+/* Rule 12: empty (C), one blank (Node), an object, or anything. */
+static void client_get_ignores_its_payload(void **state)
+{
+    static const char *const payloads[] = { "", " ", "{}", "null", "no JSON" };
+    struct client_fixture *f = *state;
+    struct peer peer;
+
+    connect_peer(&peer, f, true, false);
+    subscribe(&peer, f);
+    for (size_t i = 0; i < sizeof payloads / sizeof payloads[0]; i++) {
+        publish(&peer, f, "$iothub/twin/GET/?$rid=1", 0, payloads[i]);
+        assert_publish(&peer, "$iothub/twin/res/200/?$rid=1",
+                       "{\"desired\":{\"$version\":1},\"reported\":{\"$version\":1}}");
+    }
+    peer_close(&peer);
+}
+
+/* Rule 11: whatever it is, the PUBACK comes first and once; answers stay at quality 0. */
+static void client_quality_1_is_acknowledged_everywhere(void **state)
+{
+    static const char *const topics[] = {
+        "$iothub/twin/GET/?$rid=1",
+        "$iothub/twin/PATCH/properties/reported/?$rid=1",
+        "$iothub/methods/res/200/?$rid=1",
+        "devices/d/modules/m/messages/events/",
+    };
+    struct client_fixture *f = *state;
+    struct peer peer;
+
+    connect_peer(&peer, f, true, false);
+    subscribe(&peer, f);
+    for (size_t i = 0; i < sizeof topics / sizeof topics[0]; i++) {
+        struct mqtt_packet packet;
+        uint16_t packet_id;
+
+        print_message("case %s\n", topics[i]);
+        publish(&peer, f, topics[i], 1, "{}");
+        packet = heard(&peer);
+        assert_int_equal(packet.type, MQTT_PUBACK);
+        assert_int_equal(mqtt_parse_puback(&packet, &packet_id), 0);
+        assert_int_equal(packet_id, 5);
+        if (i < 2)
+            assert_int_equal(heard(&peer).type, MQTT_PUBLISH);
+        assert_true(heard_nothing(&peer));
+    }
+    peer_close(&peer);
+}
+
+/* Rule 15: who is away is told nothing later; the document has it. */
+static void client_desired_of_the_time_away_is_not_sent_later(void **state)
+{
+    struct client_fixture *f = *state;
+    struct peer peer;
+
+    connect_peer(&peer, f, false, false);
+    subscribe(&peer, f);
+    peer_close(&peer);
+    assert_int_equal(fixture_write(&f->base, "d", "m", HUB_PATCH,
+                                   "{\"properties\":{\"desired\":{\"a\":2}}}", NULL),
+                     0);
+    connect_peer(&peer, f, false, true);
+    assert_true(heard_nothing(&peer));
+    publish(&peer, f, "$iothub/twin/GET/?$rid=1", 0, "");
+    assert_publish(&peer, "$iothub/twin/res/200/?$rid=1",
+                   "{\"desired\":{\"a\":2,\"$version\":2},\"reported\":{\"$version\":1}}");
+    peer_close(&peer);
+}
+
 static void client_refused_twin_requests_are_answered_with_status_and_reason(void **state)
 {
     static const struct {
@@ -205,6 +273,25 @@ static void client_connect_refused_gets_its_code_and_the_end(void **state)
         peer_close(&peer);
     }
     assert_non_null(strstr(f->base.notes, "d/m: refused (5): "));
+}
+
+/* Whoever knocks may not write lines of his own into the operator's terminal. */
+static void client_connect_refused_is_noted_in_one_line(void **state)
+{
+    static const struct mqtt_connect connect = { .client_id = "x\n\x1b[2Jd/m: refused",
+                                                 .username = "u",
+                                                 .password = "p" };
+    struct client_fixture *f = *state;
+    struct buf packet;
+    struct peer peer;
+
+    peer_open(&peer, f);
+    buf_init(&packet, 1024);
+    mqtt_write_connect(&packet, &connect);
+    say(&peer, f, &packet);
+    assert_memory_equal(f->base.notes, "x??[2Jd/m: refused: refused (5): ", 33);
+    assert_ptr_equal(strchr(f->base.notes, '\n'), strrchr(f->base.notes, '\n'));
+    peer_close(&peer);
 }
 
 static void client_connect_disabled_device_gets_code_3(void **state)
@@ -398,12 +485,16 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(client_dialogue_of_section_13_is_answered),
         TEST(client_receive_split_at_every_byte_gives_the_same_answers),
+        TEST(client_get_ignores_its_payload),
+        TEST(client_quality_1_is_acknowledged_everywhere),
+        TEST(client_desired_of_the_time_away_is_not_sent_later),
         TEST(client_refused_twin_requests_are_answered_with_status_and_reason),
         TEST(client_unsubscribed_hears_no_answers_and_no_patches),
         TEST(client_subscribe_grants_at_most_quality_1),
         TEST(client_persisted_session_needs_no_new_subscription),
         TEST(client_newer_connection_ends_the_older_without_a_word),
         TEST(client_connect_refused_gets_its_code_and_the_end),
+        TEST(client_connect_refused_is_noted_in_one_line),
         TEST(client_connect_disabled_device_gets_code_3),
         TEST(client_connect_of_mqtt_3_gets_code_1),
         TEST(client_violations_end_the_connection),

@@ -277,6 +277,158 @@ client_tick_output_that_waits_for_the_network_gives_no_deadline_in_the_past(void
     peer_close(&peer);
 }
 
+/* Signs in behind a CONNACK that is late, and does not wait for it. */
+static void client_packets_before_a_late_connack_are_answered_behind_it(void **state)
+{
+    static const char *const filters[] = { "$iothub/twin/res/#" };
+    struct client_fixture *f = *state;
+    struct buf packet;
+    struct peer peer;
+
+    fault(f, "d/m delay connack 100", "ok");
+    peer_open(&peer, f);
+    write_connect(&packet, f, false, 60, FIXTURE_WALL_S + 3600);
+    mqtt_write_subscribe(&packet, 7, filters, 1, 0);
+    mqtt_write_publish(&packet, "$iothub/twin/GET/?$rid=1", 1, 9, "", 0);
+    say(&peer, f, &packet);
+    say_bytes(&peer, f, "\xc0\0", 2);
+    assert_true(heard_nothing(&peer));
+    f->base.now_ms += 100;
+    client_tick(peer.client, f->base.now_ms);
+    assert_connack(&peer, false, 0);
+    assert_int_equal(heard(&peer).type, MQTT_SUBACK);
+    assert_int_equal(heard(&peer).type, MQTT_PUBACK);
+    assert_publish(&peer, "$iothub/twin/res/200/?$rid=1", NULL);
+    assert_int_equal(heard(&peer).type, MQTT_PINGRESP);
+    assert_true(heard_nothing(&peer));
+    peer_close(&peer);
+}
+
+/* The client has nothing to answer to before: its silence begins with the greeting. */
+static void client_connack_later_than_the_keepalive_is_sent(void **state)
+{
+    struct client_fixture *f = *state;
+    struct buf packet;
+    struct peer peer;
+
+    fault(f, "d/m delay connack 5000", "ok");
+    peer_open(&peer, f);
+    write_connect(&packet, f, false, 1, FIXTURE_WALL_S + 3600);
+    say(&peer, f, &packet);
+    assert_true(client_tick(peer.client, f->base.now_ms + 4999) == f->base.now_ms + 5000);
+    f->base.now_ms += 5000;
+    assert_true(client_tick(peer.client, f->base.now_ms) == f->base.now_ms + 1500);
+    assert_connack(&peer, false, 0);
+    client_tick(peer.client, f->base.now_ms + 1500);
+    assert_true(client_is_over(peer.client));
+    peer_close(&peer);
+}
+
+static void client_violation_before_a_late_connack_ends_it_behind_that(void **state)
+{
+    struct client_fixture *f = *state;
+    struct buf packet;
+    struct peer peer;
+
+    fault(f, "d/m delay connack 100", "ok");
+    peer_open(&peer, f);
+    write_connect(&packet, f, false, 60, FIXTURE_WALL_S + 3600);
+    say(&peer, f, &packet);
+    say_bytes(&peer, f, "\x30\x03\0\1x", 5);
+    client_tick(peer.client, f->base.now_ms + 100);
+    assert_true(client_is_over(peer.client));
+    peer_close(&peer);
+}
+
+/* Leaves room for `left` bytes. */
+static void fill_output(struct peer *peer, size_t left)
+{
+    struct buf *output = client_output(peer->client);
+    size_t length = CLIENT_OUTPUT_MAX - left - output->length;
+    char *bytes = calloc(1, length);
+
+    assert_int_equal(buf_add(output, bytes, length), 0);
+    free(bytes);
+}
+
+static void client_output_without_room_cuts_whoever_filled_it(void **state)
+{
+    static const char desired[] = "{\"properties\":{\"desired\":{\"x\":1}}}";
+    static const char *const lines[] = { "d/m version duplicate", "d/m delay answers 700",
+                                         "d/m send 00010203040506070809" };
+    struct client_fixture *f = *state;
+
+    for (size_t i = 0; i < 3; i++) {
+        struct peer peer;
+
+        print_message("case %s\n", lines[i]);
+        sign_in(&peer, f, (struct sign_in){ .clean = true });
+        subscribe(&peer, f);
+        fill_output(&peer, 8);
+        fault(f, lines[i], i == 2 ? "ok 1" : "ok");
+        if (i == 0)
+            assert_int_equal(fixture_write(&f->base, "d", "m", HUB_PATCH, desired, NULL), 0);
+        if (i == 1)
+            report(&peer, f, "1");
+        f->base.now_ms += 700;
+        client_tick(peer.client, f->base.now_ms);
+        assert_true(client_is_over(peer.client));
+        assert_int_equal(client_output(peer.client)->length, 0);
+        assert_false(hub_connected(f->base.hub, "d", "m"));
+        peer_close(&peer);
+        fault(f, "d/m ok", "ok 0");
+    }
+}
+
+static void client_kept_back_answers_count_as_output(void **state)
+{
+    struct client_fixture *f = *state;
+    struct peer peer;
+    struct buf body;
+    char text[4001] = "";
+    int asked = 0;
+
+    memset(text, 'x', sizeof text - 1);
+    buf_init(&body, 65536);
+    buf_add_text(&body, "{\"properties\":{\"desired\":{");
+    for (int i = 0; i < 8; i++)
+        buf_printf(&body, "%s\"k%d\":\"%s\"", i > 0 ? "," : "", i, text);
+    buf_add_text(&body, "}}}");
+    assert_int_equal(fixture_write(&f->base, "d", "m", HUB_PATCH, buf_text(&body), NULL), 0);
+    buf_done(&body);
+    open_peer(&peer, f);
+    fault(f, "d/m delay answers 700", "ok");
+    while (!client_is_over(peer.client) && asked < 200) {
+        publish(&peer, f, "$iothub/twin/GET/?$rid=1", 0, "");
+        asked++;
+    }
+    assert_in_range(asked, CLIENT_OUTPUT_MAX / 33000, CLIENT_OUTPUT_MAX / 32000 + 1);
+    peer_close(&peer);
+}
+
+static void client_is_dropped_behind_as_many_packets_as_asked(void **state)
+{
+    struct client_fixture *f = *state;
+    struct peer peer;
+    struct twin twin;
+
+    open_peer(&peer, f);
+    fault(f, "d/m drop-after 2", "ok");
+    say_bytes(&peer, f, "\xc0\0", 2);
+    assert_int_equal(heard(&peer).type, MQTT_PINGRESP);
+    report(&peer, f, "1"); /* carried out, not answered */
+    assert_true(client_is_over(peer.client));
+    assert_true(heard_nothing(&peer));
+    peer_close(&peer);
+    assert_int_equal(hub_get_twin(f->base.hub, "d", "m", &twin), 0);
+    assert_true(twin.reported.version == 2);
+    twin_done(&twin);
+    connect_peer(&peer, f, false, true); /* once */
+    say_bytes(&peer, f, "\xc0\0\xc0\0\xc0\0", 6);
+    assert_false(client_is_over(peer.client));
+    peer_close(&peer);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -295,6 +447,12 @@ int main(void)
         TEST(client_bytes_that_were_sent_by_a_fault_may_be_acknowledged),
         TEST(client_take_frame_cuts_and_gathers),
         TEST(client_tick_output_that_waits_for_the_network_gives_no_deadline_in_the_past),
+        TEST(client_packets_before_a_late_connack_are_answered_behind_it),
+        TEST(client_connack_later_than_the_keepalive_is_sent),
+        TEST(client_violation_before_a_late_connack_ends_it_behind_that),
+        TEST(client_output_without_room_cuts_whoever_filled_it),
+        TEST(client_kept_back_answers_count_as_output),
+        TEST(client_is_dropped_behind_as_many_packets_as_asked),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

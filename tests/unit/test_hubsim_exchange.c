@@ -25,7 +25,7 @@ static struct exchange *start_of(const char *method, const char *path, int64_t c
     assert_non_null(exchange);
     exchange->method = method;
     exchange->path = strdup(path);
-    exchange->api_version = strdup("2021-04-12");
+    exchange->texts[REST_API_VERSION] = strdup("2021-04-12");
     exchange->content_length = content_length;
     return exchange;
 }
@@ -66,7 +66,7 @@ static void exchange_body_in_pieces_is_one_body(void **state)
                                access_policy_key(hub_access(f->hub), "registryReadWrite"),
                                "registryReadWrite", FIXTURE_WALL_S + 60),
                      0);
-    exchange->authorization = strdup(token);
+    exchange->texts[REST_AUTHORIZATION] = strdup(token);
     assert_int_equal(exchange_start(exchange, f->hub), EXCHANGE_WAIT);
     assert_int_equal(exchange_body(exchange, f->hub, "{\"devic", 7), EXCHANGE_WAIT);
     assert_int_equal(exchange_body(exchange, f->hub, "eId\":\"d\"}", 9), EXCHANGE_WAIT);
@@ -148,6 +148,10 @@ static void exchange_body_that_is_the_head_again_is_answered_and_not_done(void *
         { "DELETE", "/devices/d", "DELETE /devi", true },
         { "PATCH", "/twins/d", "{\"tags\":{}}", false },
         { "PATCH", "/twins/d", "PUT /twins/d", false },
+        { "POST", "/devices/d/messages/deviceBound", "P", false },
+        { "POST", "/devices/d/messages/deviceBound", "POSTCARD", false },
+        { "POST", "/devices/d/messages/deviceBound", "POST /devices/d/mess", true },
+        { "POST", "/devices/query", "POS", true },
     };
     struct hub_fixture *f = *state;
     struct identity identity;
@@ -181,6 +185,72 @@ static void exchange_body_whose_later_piece_looks_like_a_head_is_a_body(void **s
     exchange_free(exchange);
 }
 
+static void authorize(struct exchange *exchange, const struct hub_fixture *f)
+{
+    char token[SAS_TOKEN_MAX];
+
+    assert_int_equal(sas_token(token, sizeof token, FIXTURE_HOST,
+                               access_policy_key(hub_access(f->hub), "service"), "service",
+                               FIXTURE_WALL_S + 60),
+                     0);
+    exchange->texts[REST_AUTHORIZATION] = strdup(token);
+}
+
+static void count_ready(struct exchange *exchange)
+{
+    int *ready = exchange->owner;
+
+    ++*ready;
+}
+
+/* A method waits for a module that is not there. */
+static struct exchange *call_method(struct hub_fixture *f, int *ready)
+{
+    static const char body[] = "{\"methodName\":\"m\",\"connectTimeoutInSeconds\":5}";
+    struct exchange *exchange = start_of("POST", "/twins/d/methods", sizeof body - 1);
+
+    authorize(exchange, f);
+    exchange->ready = count_ready;
+    exchange->owner = ready;
+    assert_int_equal(exchange_start(exchange, f->hub), EXCHANGE_WAIT);
+    assert_int_equal(exchange_body(exchange, f->hub, body, sizeof body - 1), EXCHANGE_WAIT);
+    assert_int_equal(exchange_body_end(exchange, f->hub), EXCHANGE_LATER);
+    return exchange;
+}
+
+static void exchange_of_a_method_is_ready_later(void **state)
+{
+    struct hub_fixture *f = *state;
+    struct exchange *exchange;
+    int ready = 0;
+
+    fixture_create(f, "d", "");
+    exchange = call_method(f, &ready);
+    assert_int_equal(exchange_body_end(exchange, f->hub), EXCHANGE_LATER); /* bytes behind it */
+    assert_false(exchange->responded);
+    hub_tick(f->hub, f->now_ms + 4999);
+    assert_int_equal(ready, 0);
+
+    f->now_ms += 5000;
+    hub_tick(f->hub, f->now_ms);
+    assert_int_equal(ready, 1);
+    assert_true(exchange->responded);
+    assert_int_equal(exchange->response.status, 404);
+    exchange_free(exchange);
+}
+
+static void exchange_that_is_gone_is_not_made_ready(void **state)
+{
+    struct hub_fixture *f = *state;
+    int ready = 0;
+
+    fixture_create(f, "d", "");
+    exchange_free(call_method(f, &ready));
+    f->now_ms += 10000;
+    assert_int_equal(hub_tick(f->hub, f->now_ms), 0);
+    assert_int_equal(ready, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -193,6 +263,8 @@ int main(void)
         TEST(exchange_start_cut_path_touches_nothing),
         TEST(exchange_body_that_is_the_head_again_is_answered_and_not_done),
         TEST(exchange_body_whose_later_piece_looks_like_a_head_is_a_body),
+        TEST(exchange_of_a_method_is_ready_later),
+        TEST(exchange_that_is_gone_is_not_made_ready),
         TEST(exchange_body_longer_than_announced_hangs_up),
     };
 

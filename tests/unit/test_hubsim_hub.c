@@ -256,6 +256,93 @@ static void hub_put_identity_drops_when_keys_change_or_the_device_is_disabled(vo
     assert_string_not_equal(n.dropped, "");
 }
 
+/* ---- the open points ---- */
+
+static void hub_report_changes_version_and_etag_as_the_rule_says(void **state)
+{
+    static const struct {
+        enum hub_report_changes rule;
+        const char *want_etag;
+        int64_t want_version;
+    } cases[] = {
+        { HUB_REPORT_VERSION, "AAAAAAAAAAE=", 2 },
+        { HUB_REPORT_BOTH, "AAAAAAAAAAI=", 3 },
+        { HUB_REPORT_NEITHER, "AAAAAAAAAAI=", 3 },
+    };
+    struct hub_fixture *f = *state;
+    cJSON *patch = fixture_json("{\"a\":1}");
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct hub_options options = fixture_options(f);
+        char etag[TWIN_ETAG_MAX];
+        struct err err = { "" };
+        struct twin twin;
+        int64_t version;
+
+        print_message("case %zu\n", i);
+        options.rules.report_changes = cases[i].rule;
+        hub_close(f->hub);
+        assert_int_equal(hub_open(&f->hub, &options), 0);
+        assert_int_equal(hub_report(f->hub, "d", "m", patch, -1, &version, &err), 0);
+        assert_int_equal(hub_get_twin(f->hub, "d", "m", &twin), 0);
+        twin_etag(&twin, etag);
+        assert_string_equal(etag, cases[i].want_etag);
+        assert_int_equal(twin.version, cases[i].want_version);
+        assert_int_equal(twin.reported.version, 2 + (int)i); /* in any case */
+        twin_done(&twin);
+    }
+    cJSON_Delete(patch);
+}
+
+/* ---- what is known of connections ---- */
+
+static void hub_attach_and_detach_note_the_moment_and_the_model(void **state)
+{
+    struct hub_fixture *f = *state;
+    struct witness m = attached(f, "d", "m");
+    struct identity before, during, after;
+
+    assert_int_equal(hub_get_identity(f->hub, "d", "m", &before), 0);
+    assert_string_equal(before.connection_updated, STAMP_NEVER);
+    assert_string_equal(before.model_id, "");
+
+    snprintf(m.client.model_id, sizeof m.client.model_id, "dtmi:x;1");
+    hub_attach(f->hub, &m.client);
+    assert_int_equal(hub_get_identity(f->hub, "d", "m", &during), 0);
+    assert_string_equal(during.connection_updated, "2025-12-31T23:00:00.0000000Z");
+    assert_string_equal(during.model_id, "dtmi:x;1");
+
+    f->wall_ms += 1500;
+    hub_detach(f->hub, &m.client);
+    hub_detach(f->hub, &m.client); /* twice: nothing */
+    assert_int_equal(hub_get_identity(f->hub, "d", "m", &after), 0);
+    assert_string_equal(after.connection_updated, "2025-12-31T23:00:01.5000000Z");
+    assert_string_equal(after.model_id, "dtmi:x;1");
+    assert_int_equal(after.etag, before.etag); /* nobody's If-Match breaks */
+}
+
+static void hub_statistics_counts_devices_not_modules(void **state)
+{
+    struct hub_fixture *f = *state;
+    struct witness m = attached(f, "d", "m"), d = attached(f, "d", ""), e = attached(f, "e", "");
+    struct hub_statistics statistics;
+
+    fixture_create(f, "e", "");
+    fixture_create(f, "x", "");
+    assert_int_equal(put_identity(f, "x", "", "{\"status\":\"disabled\"}", "*", NULL), 0);
+    hub_attach(f->hub, &m.client);
+    hub_attach(f->hub, &d.client);
+    hub_attach(f->hub, &e.client);
+    assert_int_equal(hub_statistics(f->hub, &statistics), 0);
+    assert_int_equal(statistics.devices, 3);
+    assert_int_equal(statistics.enabled, 2);
+    assert_int_equal(statistics.disabled, 1);
+    assert_int_equal(statistics.connected, 2);
+    hub_detach(f->hub, &m.client);
+    hub_detach(f->hub, &d.client);
+    hub_detach(f->hub, &e.client);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -270,6 +357,9 @@ int main(void)
         TEST(hub_put_identity_created_again_starts_from_one),
         TEST(hub_put_identity_create_and_update_are_told_apart),
         TEST(hub_put_identity_the_51st_module_is_refused),
+        TEST(hub_report_changes_version_and_etag_as_the_rule_says),
+        TEST(hub_attach_and_detach_note_the_moment_and_the_model),
+        TEST(hub_statistics_counts_devices_not_modules),
         TEST(hub_put_identity_drops_when_keys_change_or_the_device_is_disabled),
     };
 

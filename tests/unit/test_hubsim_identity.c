@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#define PRINT "0123456789abcdefABCDEF012345678901234567"
+
 struct identity_fixture {
     struct hub_fixture clock; /* without a hub: only its env */
     struct identity device, module;
@@ -84,9 +86,41 @@ static void identity_apply_keys_are_taken_or_made(void **state)
     assert_string_not_equal(f->device.primary_key, "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
 }
 
+static void identity_apply_types_are_taken_or_guessed(void **state)
+{
+    static const struct {
+        const char *body, *want;
+    } cases[] = {
+        { "{\"authentication\":{\"x509Thumbprint\":{\"primaryThumbprint\":\"" PRINT "\"}}}",
+          "selfSigned" },
+        { "{\"authentication\":{\"type\":\"selfSigned\",\"x509Thumbprint\":{"
+          "\"secondaryThumbprint\":\"" PRINT "\"}}}",
+          "selfSigned" },
+        { "{\"authentication\":{\"type\":\"certificateAuthority\"}}", "certificateAuthority" },
+        { "{\"authentication\":{\"symmetricKey\":{\"primaryKey\":\"\",\"secondaryKey\":\"\"}}}",
+          "sas" },
+        { "{\"authentication\":{\"type\":\"none\"}}", "none" },
+        { "{\"authentication\":{}}", "none" },
+        { "{\"authentication\":{\"type\":\"sas\",\"x509Thumbprint\":{\"primaryThumbprint\":null}}}",
+          "sas" },
+    };
+    struct identity_fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        print_message("case %s\n", cases[i].body);
+        assert_int_equal(apply(f, &f->device, cases[i].body), 0);
+        assert_string_equal(f->device.authentication, cases[i].want);
+    }
+}
+
 static void identity_apply_wrong_members_are_refused_and_nothing_taken(void **state)
 {
+    /* As long as a thumbprint, but no number. */
+    static const char no_number[] =
+        "{\"authentication\":{\"x509Thumbprint\":{\"secondaryThumbprint\":"
+        "\"x123456789012345678901234567890123456789\"}}}";
     static const char *const cases[] = {
+        no_number,
         "[]",
         "{\"deviceId\":\"x\"}",
         "{\"moduleId\":\"x\"}",
@@ -97,6 +131,7 @@ static void identity_apply_wrong_members_are_refused_and_nothing_taken(void **st
         "{\"authentication\":{\"type\":\"sas\",\"symmetricKey\":{\"primaryKey\":\"short\"}}}",
         "{\"status\":\"disabled\",\"statusReason\":5}",
         "{\"authentication\":{\"x509Thumbprint\":{\"primaryThumbprint\":1}}}",
+        "{\"authentication\":{\"x509Thumbprint\":{\"primaryThumbprint\":\"abc\"}}}",
     };
     struct identity_fixture *f = *state;
     struct identity before = f->device;
@@ -117,7 +152,7 @@ static void identity_print_gives_the_documents_of_section_7_4(void **state)
 
     f->module.etag = 76558675;
     buf_init(&buf, 8192);
-    identity_print(&buf, &f->module, true);
+    identity_print(&buf, &f->module, &(struct identity_state){ .connected = true });
     tree = fixture_json(buf_text(&buf));
     assert_string_equal(json_text(tree, "etag"), "NzY1NTg2NzU=");
     assert_string_equal(json_text(tree, "deviceId"), "d");
@@ -131,10 +166,13 @@ static void identity_print_gives_the_documents_of_section_7_4(void **state)
     cJSON_Delete(tree);
 
     buf_clear(&buf);
-    identity_print(&buf, &f->device, false);
+    identity_print(&buf, &f->device, &(struct identity_state){ .queued = 3 });
     tree = fixture_json(buf_text(&buf));
     assert_string_equal(json_text(tree, "status"), "enabled");
     assert_string_equal(json_text(tree, "connectionState"), "Disconnected");
+    assert_string_equal(json_text(tree, "lastActivityTime"), "0001-01-01T00:00:00");
+    assert_true(cJSON_GetObjectItemCaseSensitive(tree, "cloudToDeviceMessageCount")->valuedouble ==
+                3);
     assert_null(cJSON_GetObjectItemCaseSensitive(tree, "moduleId"));
     cJSON_Delete(tree);
     buf_done(&buf);
@@ -146,12 +184,17 @@ static void identity_print_for_twin_is_part_of_an_object_and_holds_no_key(void *
     struct buf buf;
     cJSON *tree;
 
+    snprintf(f->device.model_id, sizeof f->device.model_id, "dtmi:com:example:Gw;1");
     buf_init(&buf, 8192);
     buf_add_byte(&buf, '{');
-    identity_print_for_twin(&buf, &f->device, true);
+    identity_print_for_twin(&buf, &f->device, &(struct identity_state){ .connected = true },
+                            "AAAAAAAAAAc=");
     buf_add_text(&buf, "\"end\":1}");
     tree = fixture_json(buf_text(&buf));
     assert_string_equal(json_text(tree, "authenticationType"), "sas");
+    assert_string_equal(json_text(tree, "etag"), "AAAAAAAAAAc=");
+    assert_string_equal(json_text(tree, "modelId"), "dtmi:com:example:Gw;1");
+    assert_string_equal(json_text(tree, "lastActivityTime"), "0001-01-01T00:00:00Z");
     assert_null(strstr(buf_text(&buf), f->device.primary_key));
     cJSON_Delete(tree);
     buf_done(&buf);
@@ -163,6 +206,7 @@ int main(void)
         cmocka_unit_test_setup(identity_init_is_enabled_with_two_keys, set_up),
         cmocka_unit_test_setup(identity_apply_takes_what_is_said_and_keeps_the_rest, set_up),
         cmocka_unit_test_setup(identity_apply_keys_are_taken_or_made, set_up),
+        cmocka_unit_test_setup(identity_apply_types_are_taken_or_guessed, set_up),
         cmocka_unit_test_setup(identity_apply_wrong_members_are_refused_and_nothing_taken, set_up),
         cmocka_unit_test_setup(identity_print_gives_the_documents_of_section_7_4, set_up),
         cmocka_unit_test_setup(identity_print_for_twin_is_part_of_an_object_and_holds_no_key,

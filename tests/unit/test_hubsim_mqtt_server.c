@@ -22,7 +22,7 @@ static bool same(struct mqtt_text text, const char *want)
 static void mqtt_server_parse_connect_all_fields_are_found(void **state)
 {
     const struct mqtt_packet packet = PACKET(
-        MQTT_CONNECT, "\0\4MQTT\4\xce\0\x3c\0\3d/m\0\1w\0\2\xff\0\0\2us\0\3\1\0\2");
+        MQTT_CONNECT, "\0\4MQTT\4\xee\0\x3c\0\3d/m\0\1w\0\2\xff\0\0\2us\0\3\1\0\2");
     struct mqtt_server_connect connect;
 
     (void)state;
@@ -36,6 +36,7 @@ static void mqtt_server_parse_connect_all_fields_are_found(void **state)
     assert_int_equal(connect.will_qos, 1);
     assert_true(connect.clean_session);
     assert_true(connect.has_will);
+    assert_true(connect.will_retain);
 }
 
 static void mqtt_server_parse_connect_without_options_has_empty_texts(void **state)
@@ -50,6 +51,7 @@ static void mqtt_server_parse_connect_without_options_has_empty_texts(void **sta
     assert_true(same(connect.password, ""));
     assert_false(connect.clean_session);
     assert_false(connect.has_will);
+    assert_false(connect.will_retain);
 }
 
 static void mqtt_server_parse_connect_of_another_protocol_is_told_apart(void **state)
@@ -90,7 +92,7 @@ static void mqtt_server_parse_connect_malformed_is_refused(void **state)
 static void mqtt_server_parse_connect_cut_at_every_byte_is_refused(void **state)
 {
     struct mqtt_packet packet = PACKET(
-        MQTT_CONNECT, "\0\4MQTT\4\xce\0\x3c\0\3d/m\0\1w\0\2\xff\0\0\2us\0\3\1\0\2");
+        MQTT_CONNECT, "\0\4MQTT\4\xee\0\x3c\0\3d/m\0\1w\0\2\xff\0\0\2us\0\3\1\0\2");
     struct mqtt_server_connect connect;
     size_t whole = packet.length;
 

@@ -30,6 +30,17 @@ static void topics_read_knows_the_topics_of_an_identity_only(void **state)
         { "$iothub/twin/PATCH/properties/reported/?$rid=1", "m", TOPICS_TWIN_REPORTED },
         { "$iothub/twin/PATCH/properties/desired/?$rid=1", "m", TOPICS_FORBIDDEN },
         { "$iothub/methods/res/200/?$rid=1", "m", TOPICS_METHOD_ANSWER },
+        { "$iothub/methods/res/200/?rid=1", "m", TOPICS_FORBIDDEN },
+        { "$iothub/methods/res/200/", "m", TOPICS_FORBIDDEN },
+        { "$iothub/methods/res/200?$rid=1", "m", TOPICS_FORBIDDEN },
+        { "$iothub/methods/res//?$rid=1", "m", TOPICS_FORBIDDEN },
+        { "$iothub/methods/res/-/?$rid=1", "m", TOPICS_FORBIDDEN },
+        { "$iothub/methods/res/2x/?$rid=1", "m", TOPICS_FORBIDDEN },
+        { "$iothub/methods/res/2147483648/?$rid=1", "m", TOPICS_FORBIDDEN },
+        { "$iothub/methods/res/00000000200/?$rid=1", "m", TOPICS_FORBIDDEN },
+        { "$iothub/methods/POST/x/?$rid=1", "m", TOPICS_FORBIDDEN },
+        { "$iothub/credentials/POST/issueCertificate/?$rid=1", "", TOPICS_FORBIDDEN },
+        { "devices/d/messages/devicebound/", "", TOPICS_FORBIDDEN },
         { "devices/d/messages/events/", "", TOPICS_TELEMETRY },
         { "devices/d/messages/events/%24.ct=x&a=b", "", TOPICS_TELEMETRY },
         { "devices/d/messages/events", "", TOPICS_TELEMETRY },
@@ -84,6 +95,61 @@ static void topics_read_takes_rid_and_version_by_key(void **state)
     }
 }
 
+static void topics_read_method_answer_takes_status_and_rid(void **state)
+{
+    static const struct {
+        const char *topic, *rid;
+        int status;
+    } cases[] = {
+        { "$iothub/methods/res/200/?$rid=1a", "1a", 200 },
+        { "$iothub/methods/res/0/?x=y&$rid=", "", 0 },
+        { "$iothub/methods/res/-1/?$rid=1&$rid=2", "1", -1 },
+        { "$iothub/methods/res/2147483647/?$rid=%31", "%31", 2147483647 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct topics_request request;
+
+        print_message("case %s\n", cases[i].topic);
+        assert_int_equal(topics_read(text_of(cases[i].topic), "d", "m", &request),
+                         TOPICS_METHOD_ANSWER);
+        assert_true(topics_equal(request.rid, cases[i].rid));
+        assert_int_equal(request.status, cases[i].status);
+    }
+}
+
+static void topics_read_telemetry_takes_the_bag(void **state)
+{
+    static const struct {
+        const char *topic, *bag;
+    } cases[] = {
+        { "devices/d/messages/events", "" },
+        { "devices/d/messages/events/", "" },
+        { "devices/d/messages/events/a=b&c=d/", "a=b&c=d/" },
+        { "devices/d/messages/events/a/b", "a/b" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct topics_request request;
+
+        print_message("case %s\n", cases[i].topic);
+        assert_int_equal(topics_read(text_of(cases[i].topic), "d", "", &request), TOPICS_TELEMETRY);
+        assert_true(topics_equal(request.bag, cases[i].bag));
+    }
+}
+
+static void topics_print_devicebound_is_a_filter_that_the_device_may_have(void **state)
+{
+    char filter[TOPICS_DEVICEBOUND_MAX], id[129] = "";
+
+    (void)state;
+    memset(id, 'x', sizeof id - 1); /* the longest there is */
+    topics_print_devicebound(filter, id);
+    assert_true(topics_may_subscribe(text_of(filter), id, ""));
+}
+
 static void topics_may_subscribe_allows_the_list_of_rule_7(void **state)
 {
     static const struct {
@@ -118,6 +184,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(topics_read_knows_the_topics_of_an_identity_only),
         cmocka_unit_test(topics_read_takes_rid_and_version_by_key),
+        cmocka_unit_test(topics_read_method_answer_takes_status_and_rid),
+        cmocka_unit_test(topics_read_telemetry_takes_the_bag),
+        cmocka_unit_test(topics_print_devicebound_is_a_filter_that_the_device_may_have),
         cmocka_unit_test(topics_may_subscribe_allows_the_list_of_rule_7),
     };
 

@@ -31,13 +31,17 @@ static void assert_tree(const cJSON *tree, const char *want)
     buf_done(&buf);
 }
 
+/* How the open points are decided; a test that changes it puts it back. */
+static struct hub_rules rules;
+static const struct twin_context context = { AT, &rules };
+
 /* One write from text; what the module is told goes to `told` ("" = nothing). */
 static int write_twin(struct twin *twin, bool replace, const char *body, char *told, size_t size)
 {
     cJSON *tree = parse(body), *notice = NULL;
     struct err err = { "" };
-    int rc = replace ? twin_replace(twin, tree, AT, &notice, &err)
-                     : twin_patch(twin, tree, AT, &notice, &err);
+    int rc = replace ? twin_replace(twin, tree, &context, &notice, &err)
+                     : twin_patch(twin, tree, &context, &notice, &err);
     struct buf buf;
 
     buf_init(&buf, 1024 * 1024);
@@ -62,7 +66,7 @@ static int report(struct twin *twin, const char *body)
 {
     cJSON *tree = parse(body);
     struct err err = { "" };
-    int rc = twin_report(twin, tree, AT, &err);
+    int rc = twin_report(twin, tree, &context, &err);
 
     cJSON_Delete(tree);
     return rc;
@@ -257,50 +261,7 @@ static void twin_print_for_module_has_neither_metadata_nor_tags(void **state)
     twin_done(&twin);
 }
 
-/* ---- limits ---- */
-
-/* {"KEY":"VALUE"} with a key and a value of so many 'x'. */
-static char *member_text(size_t key, size_t value)
-{
-    char *text = malloc(key + value + 16), *at = text;
-
-    assert_non_null(text);
-    *at++ = '{';
-    *at++ = '"';
-    memset(at, 'x', key);
-    at += key;
-    memcpy(at, "\":\"", 3);
-    at += 3;
-    memset(at, 'x', value);
-    at += value;
-    memcpy(at, "\"}", 3);
-    return text;
-}
-
-static void twin_report_key_and_text_lengths_at_their_edge(void **state)
-{
-    static const struct {
-        size_t key, value;
-        int want;
-    } cases[] = {
-        { TWIN_KEY_MAX, 1, 0 },
-        { TWIN_KEY_MAX + 1, 1, -EINVAL },
-        { 1, TWIN_STRING_MAX, 0 },
-        { 1, TWIN_STRING_MAX + 1, -EINVAL },
-    };
-
-    (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        char *text = member_text(cases[i].key, cases[i].value);
-        struct twin twin;
-
-        assert_int_equal(twin_init(&twin), 0);
-        assert_int_equal(report(&twin, text), cases[i].want);
-        assert_int_equal(twin.reported.version, cases[i].want == 0 ? 2 : 1);
-        twin_done(&twin);
-        free(text);
-    }
-}
+/* ---- limits; their edges are in test_hubsim_twin_limits.c ---- */
 
 static void twin_report_forbidden_content_is_refused_and_nothing_applied(void **state)
 {
@@ -327,38 +288,6 @@ static void twin_report_forbidden_content_is_refused_and_nothing_applied(void **
     assert_tree(twin.reported.properties, "{}");
     assert_int_equal(twin.version, 1);
     twin_done(&twin);
-}
-
-/* {"a":{"a":...1...}} with `depth` containers below the section. */
-static char *nested_text(int depth, bool arrays)
-{
-    struct buf buf;
-
-    buf_init(&buf, 4096);
-    for (int i = 0; i < depth; i++)
-        buf_add_text(&buf, i > 0 && arrays ? "[" : "{\"a\":");
-    buf_add_text(&buf, "{\"a\":1}");
-    for (int i = depth; i-- > 0;)
-        buf_add_text(&buf, i > 0 && arrays ? "]" : "}");
-    assert_int_equal(buf.error, 0);
-    return (char *)buf.bytes;
-}
-
-static void twin_report_depth_at_its_edge(void **state)
-{
-    (void)state;
-    for (int arrays = 0; arrays < 2; arrays++) {
-        char *most = nested_text(TWIN_DEPTH_MAX, arrays),
-             *more = nested_text(TWIN_DEPTH_MAX + 1, arrays);
-        struct twin twin;
-
-        assert_int_equal(twin_init(&twin), 0);
-        assert_int_equal(report(&twin, more), -EINVAL);
-        assert_int_equal(report(&twin, most), 0);
-        twin_done(&twin);
-        free(most);
-        free(more);
-    }
 }
 
 /* {"k0":"xxx","k1":...} that the size rule counts as `size`: 2 for each key, the rest text. */
@@ -456,6 +385,100 @@ static void twin_patch_of_wrong_shape_is_refused(void **state)
     twin_done(&twin);
 }
 
+/* ---- the open points of section 14 ---- */
+
+static void twin_report_changes_what_the_rule_says(void **state)
+{
+    static const struct {
+        enum hub_report_changes rule;
+        uint64_t etag;
+        int64_t version;
+    } cases[] = { { HUB_REPORT_VERSION, 1, 2 },
+                  { HUB_REPORT_BOTH, 2, 2 },
+                  { HUB_REPORT_NEITHER, 1, 1 } };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct twin twin;
+
+        assert_int_equal(twin_init(&twin), 0);
+        rules.report_changes = cases[i].rule;
+        assert_int_equal(report(&twin, "{\"a\":1}"), 0);
+        assert_int_equal(twin.etag, cases[i].etag);
+        assert_int_equal(twin.version, cases[i].version);
+        assert_int_equal(twin.reported.version, 2);
+        twin_done(&twin);
+    }
+    rules = (struct hub_rules){ 0 };
+}
+
+static void twin_replace_keeps_missing_sections_under_that_rule(void **state)
+{
+    struct twin twin;
+
+    (void)state;
+    assert_int_equal(twin_init(&twin), 0);
+    assert_int_equal(patch(&twin, "{\"tags\":{\"t\":1},\"properties\":{\"desired\":{\"d\":1}}}"),
+                     0);
+    rules.missing_section = HUB_MISSING_KEPT;
+    assert_int_equal(write_twin(&twin, true, "{\"tags\":{\"u\":2}}", NULL, 0), 0);
+    assert_tree(twin.tags, "{\"u\":2}");
+    assert_tree(twin.desired.properties, "{\"d\":1}");
+    assert_int_equal(twin.desired.version, 2);
+    assert_int_equal(write_twin(&twin, true, "{\"properties\":{\"desired\":{\"e\":1}}}", NULL, 0),
+                     0);
+    assert_tree(twin.tags, "{\"u\":2}");
+    assert_tree(twin.desired.properties, "{\"e\":1}");
+    rules = (struct hub_rules){ 0 };
+    twin_done(&twin);
+}
+
+static void twin_patch_ignores_equal_desired_under_that_rule(void **state)
+{
+    static const char body[] = "{\"tags\":{\"t\":%d},\"properties\":{\"desired\":{\"d\":1}}}";
+    char text[128], told[64];
+    struct twin twin;
+
+    (void)state;
+    assert_int_equal(twin_init(&twin), 0);
+    rules.equal_desired = HUB_EQUAL_IGNORED;
+    for (int i = 1; i <= 2; i++) {
+        snprintf(text, sizeof text, body, i);
+        assert_int_equal(write_twin(&twin, false, text, told, sizeof told), 0);
+        assert_string_equal(told, i == 1 ? "{\"d\":1}" : "");
+        assert_int_equal(twin.desired.version, 2);
+        assert_int_equal(twin.etag, 1 + i); /* the tags count */
+    }
+    assert_int_equal(patch(&twin, "{\"properties\":{\"desired\":{\"d\":1}}}"), 0);
+    assert_int_equal(twin.etag, 3);
+    rules = (struct hub_rules){ 0 };
+    twin_done(&twin);
+}
+
+static void twin_sizes_count_bytes_under_that_rule(void **state)
+{
+    struct twin twin;
+    struct buf body;
+
+    (void)state;
+    buf_init(&body, 64 * 1024);
+    buf_add_text(&body, "{\"tags\":{");
+    for (int i = 0; i < 3; i++) { /* 3 x (1 + 2,000 characters of two bytes) */
+        buf_printf(&body, "%s\"%c\":\"", i > 0 ? "," : "", 'a' + i);
+        for (int j = 0; j < 2000; j++)
+            buf_add_text(&body, "\xc3\xa9");
+        buf_add_byte(&body, '"');
+    }
+    buf_add_text(&body, "}}");
+    assert_int_equal(twin_init(&twin), 0);
+    rules.size_rule = HUB_SIZE_BYTES;
+    assert_int_equal(patch(&twin, buf_text(&body)), -EFBIG);
+    rules = (struct hub_rules){ 0 };
+    assert_int_equal(patch(&twin, buf_text(&body)), 0);
+    twin_done(&twin);
+    buf_done(&body);
+}
+
 /* ---- memory that runs out ---- */
 
 static int allocations_left;
@@ -486,9 +509,9 @@ static void writes_without_memory_leave_the_twin_untouched(void **state)
 
         allocations_left = allowed;
         cJSON_InitHooks(&scarce);
-        replaced = twin_replace(&twin, replace, AT, &notice, &err);
+        replaced = twin_replace(&twin, replace, &context, &notice, &err);
         if (replaced == 0)
-            told = twin_report(&twin, reported, AT, &err);
+            told = twin_report(&twin, reported, &context, &err);
         cJSON_InitHooks(NULL);
 
         if (replaced != 0) {
@@ -519,12 +542,14 @@ int main(void)
         cmocka_unit_test(writes_count_what_section_12_5_says),
         cmocka_unit_test(metadata_mirrors_what_was_written),
         cmocka_unit_test(twin_print_for_module_has_neither_metadata_nor_tags),
-        cmocka_unit_test(twin_report_key_and_text_lengths_at_their_edge),
         cmocka_unit_test(twin_report_forbidden_content_is_refused_and_nothing_applied),
-        cmocka_unit_test(twin_report_depth_at_its_edge),
         cmocka_unit_test(twin_section_sizes_at_their_edge),
         cmocka_unit_test(size_counts_characters_numbers_and_bools),
         cmocka_unit_test(twin_patch_of_wrong_shape_is_refused),
+        cmocka_unit_test(twin_report_changes_what_the_rule_says),
+        cmocka_unit_test(twin_replace_keeps_missing_sections_under_that_rule),
+        cmocka_unit_test(twin_patch_ignores_equal_desired_under_that_rule),
+        cmocka_unit_test(twin_sizes_count_bytes_under_that_rule),
         cmocka_unit_test(writes_without_memory_leave_the_twin_untouched),
     };
 

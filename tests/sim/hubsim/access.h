@@ -6,6 +6,7 @@
 #include "base/env.h"
 #include "base/err.h"
 #include "tests/sim/hubsim/auth.h"
+#include "tests/sim/hubsim/entra.h"
 #include "tests/sim/hubsim/registry.h"
 
 #include <stddef.h>
@@ -16,9 +17,10 @@ enum { ACCESS_NAMES_MAX = 8 };
 struct access_options {
     const struct env *env;
     struct registry *registry;
-    const char *const *names; /* host names and addresses that are this hub */
-    size_t name_count;        /* 1 to ACCESS_NAMES_MAX */
-    uint32_t expiry_grace_s;  /* a token is good for so much longer than it says */
+    const char *const *names;  /* host names and addresses that are this hub */
+    size_t name_count;         /* 1 to ACCESS_NAMES_MAX */
+    uint32_t expiry_grace_s;   /* a token is good for so much longer than it says */
+    const struct entra *entra; /* whose bearer tokens service calls may show; NULL = none */
 };
 
 struct access {
@@ -55,7 +57,8 @@ struct access_credentials {
 int access_sign_in(const struct access *access, const struct access_credentials *credentials,
                    struct auth_username *name, int64_t *expiry_ms, struct err *err);
 
-/* Checks the Authorization header of a service call on `path`. 0, -EINVAL (no token at all),
- * -EACCES (wrong, expired), -EPERM (the policy lacks `permission`), with the reason in `err`. */
+/* Checks the Authorization header of a service call on `path`: a signature of a policy, or a bearer
+ * token, whose owner may do everything a back end does. 0, -EINVAL (no token at all), -EACCES
+ * (wrong, expired), -EPERM (the policy has none of `permissions`), with the reason in `err`. */
 int access_authorize(const struct access *access, const char *authorization, const char *path,
-                     enum auth_permission permission, struct err *err);
+                     unsigned permissions, struct err *err);

@@ -14,11 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct client *client_of(struct hub_client *as_client)
-{
-    return (struct client *)((char *)as_client - offsetof(struct client, as_client));
-}
-
 /* "device/module", for people. */
 static void print_name(const struct client *client, char out[CLIENT_NAME_MAX])
 {
@@ -40,9 +35,10 @@ static void end(struct client *client, uint64_t now_ms)
 {
     if (client->state == CLIENT_OVER)
         return;
+    client->state = CLIENT_OVER;
+    client_publish_will(client);
     detach(client);
     faults_count(client->plan, FAULTS_ENDED);
-    client->state = CLIENT_OVER;
     client->silent_at = now_ms + CLIENT_GOODBYE_MS;
 }
 
@@ -70,39 +66,7 @@ static void on_drop(struct hub_client *as_client, const char *why)
 
     client->attached = false; /* the hub let go already */
     client_cut(client, why);
-    client->wake(client->data);
-}
-
-bool client_has_subscribed(const struct client *client, const char *filter)
-{
-    for (size_t i = 0; i < client->session.count; i++) {
-        if (strcmp(client->session.filters[i].filter, filter) == 0)
-            return true;
-    }
-    return false;
-}
-
-static void on_desired(struct hub_client *as_client, int64_t version, const char *patch,
-                       size_t length)
-{
-    struct client *client = client_of(as_client);
-    unsigned times;
-    int64_t ahead;
-    char topic[96];
-
-    if (!client->greeted || !client_has_subscribed(client, TOPICS_DESIRED))
-        return;
-    times = faults_notice(client->plan, &ahead);
-    if (times == 0)
-        faults_count(client->plan, FAULTS_LOST);
-    snprintf(topic, sizeof topic, "$iothub/twin/PATCH/properties/desired/?$version=%lld",
-             (long long)(version + ahead));
-    for (; times > 0; times--) {
-        if (mqtt_write_publish(&client->output, topic, 0, 0, patch, length) != 0)
-            client_cut(client, "it does not read what it is sent");
-        faults_count(client->plan, FAULTS_NOTICES);
-    }
-    client->wake(client->data);
+    client_wake(client);
 }
 
 static void on_strike(struct hub_client *as_client, const struct faults_strike *strike)
@@ -129,7 +93,7 @@ static void on_strike(struct hub_client *as_client, const struct faults_strike *
     default: /* the hub's business */
         break;
     }
-    client->wake(client->data);
+    client_wake(client);
 }
 
 /* ---- new and free ---- */
@@ -141,7 +105,9 @@ int client_new(struct client **out, struct hub *hub, uint64_t now_ms, void (*wak
 
     if (client == NULL)
         return -ENOMEM;
-    client->as_client.desired = on_desired;
+    client->as_client.desired = client_on_desired;
+    client->as_client.call = client_on_call;
+    client->as_client.message = client_on_message;
     client->as_client.drop = on_drop;
     client->as_client.strike = on_strike;
     client->hub = hub;
@@ -158,6 +124,7 @@ void client_free(struct client *client)
 {
     if (client == NULL)
         return;
+    client_publish_will(client); /* the connection went without a DISCONNECT */
     detach(client);
     client_forget_late(client);
     mqtt_reader_done(&client->reader);
@@ -199,7 +166,7 @@ static void refuse(struct client *client, const struct mqtt_server_connect *conn
     end(client, client_now(client));
 }
 
-/* The session that was kept, or a new one (rule 5). */
+/* The session that was kept, or a new one (rule 5). A clean one begins without messages, too. */
 static int open_session(struct client *client, bool *present)
 {
     const struct hub_client *who = &client->as_client;
@@ -207,8 +174,12 @@ static int open_session(struct client *client, bool *present)
 
     *present = false;
     client->session.count = 0;
-    if (client->clean_session)
-        return hub_delete_session(client->hub, who->device_id, who->module_id);
+    if (client->clean_session) {
+        rc = hub_delete_session(client->hub, who->device_id, who->module_id);
+        if (rc == 0 && who->module_id[0] == 0)
+            rc = hub_purge_messages(client->hub, who->device_id);
+        return rc;
+    }
     rc = hub_get_session(client->hub, who->device_id, who->module_id, &client->session);
     if (rc == -ENOENT)
         return hub_put_session(client->hub, who->device_id, who->module_id, &client->session);
@@ -216,27 +187,51 @@ static int open_session(struct client *client, bool *present)
     return rc;
 }
 
-static enum topics_kind kind_of(const struct client *client, struct mqtt_text topic,
-                                struct topics_request *out)
+static void greet(struct client *client, bool present)
 {
-    return topics_read(topic, client->as_client.device_id, client->as_client.module_id, out);
+    struct buf connack;
+
+    buf_init(&connack, MQTT_PACKET_MAX);
+    mqtt_server_write_connack(&connack, present, MQTT_SERVER_ACCEPTED);
+    client_say(client, FAULTS_CONNACK, &connack);
+    buf_done(&connack);
+    client_ready(client);
+}
+
+/* Who it is, for the hub. */
+static int introduce(struct client *client, const struct auth_username *name)
+{
+    struct hub_client *who = &client->as_client;
+    struct identity identity;
+    int rc = hub_get_identity(client->hub, name->device_id, name->module_id, &identity);
+
+    if (rc != 0)
+        return rc;
+    memcpy(who->device_id, name->device_id, sizeof name->device_id);
+    memcpy(who->module_id, name->module_id, sizeof name->module_id);
+    memcpy(who->model_id, name->model_id, sizeof name->model_id);
+    who->generation_id = identity.generation_id;
+    return 0;
 }
 
 static void accept(struct client *client, const struct mqtt_server_connect *connect,
                    const struct auth_username *name, int64_t left_ms, uint64_t now_ms)
 {
-    struct topics_request request;
-    struct buf connack;
+    const char *why;
     bool present;
 
-    memcpy(client->as_client.device_id, name->device_id, sizeof name->device_id);
-    memcpy(client->as_client.module_id, name->module_id, sizeof name->module_id);
     client->clean_session = connect->clean_session;
-    if (connect->has_will && kind_of(client, connect->will_topic, &request) != TOPICS_TELEMETRY) {
-        client_fail(client, "its will is for a topic that is not its own");
+    if (introduce(client, name) != 0) {
+        refuse(client, connect, MQTT_SERVER_UNAVAILABLE, "its identity cannot be read");
+        return;
+    }
+    why = client_take_will(client, connect);
+    if (why != NULL) {
+        client_fail(client, why);
         return;
     }
     if (open_session(client, &present) != 0) {
+        client_forget_will(client);
         refuse(client, connect, MQTT_SERVER_UNAVAILABLE, "its session cannot be read");
         return;
     }
@@ -246,10 +241,7 @@ static void accept(struct client *client, const struct mqtt_server_connect *conn
     client->expires_at = now_ms + (uint64_t)left_ms;
     client->attached = true;
     hub_attach(client->hub, &client->as_client); /* drops an older connection first (rule 4) */
-    buf_init(&connack, MQTT_PACKET_MAX);
-    mqtt_server_write_connack(&connack, present, MQTT_SERVER_ACCEPTED);
-    client_say(client, FAULTS_CONNACK, &connack);
-    buf_done(&connack);
+    greet(client, present);
 }
 
 /* Whether a fault has refused a client that would be let in. */
@@ -298,106 +290,6 @@ static void on_connect(struct client *client, const struct mqtt_packet *packet, 
         accept(client, &connect, &name, expiry_ms - env_wall_ms(hub_env(client->hub)), now_ms);
 }
 
-/* ---- SUBSCRIBE, UNSUBSCRIBE ---- */
-
-static size_t find_filter(const struct client *client, struct mqtt_text filter)
-{
-    size_t i = 0;
-
-    while (i < client->session.count && !topics_equal(filter, client->session.filters[i].filter))
-        i++;
-    return i;
-}
-
-static int save_session(struct client *client)
-{
-    const struct hub_client *who = &client->as_client;
-
-    return client->clean_session
-               ? 0
-               : hub_put_session(client->hub, who->device_id, who->module_id, &client->session);
-}
-
-/* Adds the filter or sets its new quality of service. The allow list is shorter than the session.
- */
-static void add_filter(struct client *client, struct mqtt_text filter, uint8_t qos)
-{
-    size_t i = find_filter(client, filter);
-
-    if (i == REGISTRY_FILTERS_MAX)
-        return;
-    snprintf(client->session.filters[i].filter, sizeof client->session.filters[i].filter, "%.*s",
-             (int)filter.length, filter.text);
-    client->session.filters[i].qos = qos;
-    if (i == client->session.count)
-        client->session.count++;
-}
-
-/* Takes all filters over; the codes that answer them go to `codes`. False: one is not allowed. */
-static bool take_filters(struct client *client, struct mqtt_server_filters *filters,
-                         struct buf *codes)
-{
-    struct mqtt_text filter;
-    uint8_t qos;
-
-    while (mqtt_server_next_filter(filters, &filter, &qos)) {
-        if (!topics_may_subscribe(filter, client->as_client.device_id, client->as_client.module_id))
-            return false;
-        qos = qos > 1 ? 1 : qos;
-        add_filter(client, filter, qos);
-        buf_add_byte(codes, qos);
-    }
-    return true;
-}
-
-static void on_subscribe(struct client *client, const struct mqtt_packet *packet)
-{
-    struct mqtt_server_filters filters;
-    struct buf codes, suback;
-    uint16_t packet_id;
-
-    if (mqtt_server_parse_filters(packet, &packet_id, &filters) != 0) {
-        client_fail(client, "its SUBSCRIBE is malformed");
-        return;
-    }
-    buf_init(&codes, MQTT_PACKET_MAX);
-    buf_init(&suback, MQTT_PACKET_MAX);
-    if (!take_filters(client, &filters, &codes)) {
-        client_fail(client, "it subscribes to a topic that the hub does not have for it");
-    } else if (codes.error != 0 || save_session(client) != 0) {
-        client_fail(client, "its session cannot be stored");
-    } else {
-        faults_count(client->plan, FAULTS_SUBSCRIBED);
-        mqtt_server_write_suback(&suback, packet_id, codes.bytes, codes.length);
-        client_say(client, FAULTS_SUBACK, &suback);
-    }
-    buf_done(&suback);
-    buf_done(&codes);
-}
-
-static void on_unsubscribe(struct client *client, const struct mqtt_packet *packet)
-{
-    struct mqtt_server_filters filters;
-    struct mqtt_text filter;
-    uint16_t packet_id;
-    uint8_t qos;
-
-    if (mqtt_server_parse_filters(packet, &packet_id, &filters) != 0) {
-        client_fail(client, "its UNSUBSCRIBE is malformed");
-        return;
-    }
-    while (mqtt_server_next_filter(&filters, &filter, &qos)) {
-        size_t i = find_filter(client, filter);
-
-        if (i < client->session.count)
-            client->session.filters[i] = client->session.filters[--client->session.count];
-    }
-    if (save_session(client) != 0)
-        client_fail(client, "its session cannot be stored");
-    else
-        mqtt_server_write_unsuback(&client->output, packet_id);
-}
-
 /* ---- all packets ---- */
 
 static void on_packet(struct client *client, const struct mqtt_packet *packet, uint64_t now_ms)
@@ -412,10 +304,10 @@ static void on_packet(struct client *client, const struct mqtt_packet *packet, u
         on_connect(client, packet, now_ms);
         break;
     case MQTT_SUBSCRIBE:
-        on_subscribe(client, packet);
+        client_on_subscribe(client, packet);
         break;
     case MQTT_UNSUBSCRIBE:
-        on_unsubscribe(client, packet);
+        client_on_unsubscribe(client, packet);
         break;
     case MQTT_PUBLISH:
         client_on_publish(client, packet);
@@ -425,11 +317,11 @@ static void on_packet(struct client *client, const struct mqtt_packet *packet, u
         mqtt_server_write_pingresp(&client->output);
         break;
     case MQTT_DISCONNECT:
+        client_forget_will(client);
         end(client, now_ms);
         break;
     case MQTT_PUBACK:
-        if (!client->struck) /* else a fault may have asked for it */
-            client_fail(client, "a PUBACK of nothing");
+        client_on_puback(client, packet);
         break;
     default: /* the hub sends nothing that these could answer */
         client_fail(client, "a packet that a client has no reason to send");
@@ -443,6 +335,7 @@ void client_receive(struct client *client, const uint8_t *bytes, size_t length, 
 
     if (client->state == CLIENT_OVER || client->half_open)
         return;
+    client->inside = true;
     rc = mqtt_reader_feed(&client->reader, bytes, length);
     while (rc == 0 && client->state != CLIENT_OVER) {
         rc = mqtt_reader_next(&client->reader, &packet);
@@ -457,6 +350,7 @@ void client_receive(struct client *client, const uint8_t *bytes, size_t length, 
     if (rc != 0 && rc != -EAGAIN)
         client_fail(client,
                     rc == -ENOSPC ? "a packet larger than 256 KB" : "what it sends is not MQTT");
+    client->inside = false;
 }
 
 /* Ends one who has been there or silent for too long. */
@@ -474,9 +368,22 @@ static uint64_t earlier(uint64_t one, uint64_t other)
     return other != 0 && other < one ? other : one;
 }
 
-uint64_t client_tick(struct client *client, uint64_t now_ms)
+/* Lets go what was kept back; after a greeting that was, the client is ready only now. */
+static uint64_t release(struct client *client, uint64_t now_ms)
 {
+    bool greeted = client->greeted;
     uint64_t next = client_release(client, now_ms);
+
+    if (client->greeted && !greeted)
+        client_ready(client);
+    else if (client->more_messages)
+        client_push_messages(client);
+    return next;
+}
+
+static uint64_t tick(struct client *client, uint64_t now_ms)
+{
+    uint64_t next = release(client, now_ms);
 
     if (client->state == CLIENT_OVER) {
         if (now_ms >= client->silent_at)
@@ -496,4 +403,14 @@ uint64_t client_tick(struct client *client, uint64_t now_ms)
     if (client->output.length > 0 && client->leaves_at > now_ms)
         next = earlier(next, client->leaves_at);
     return earlier(next, client->silent_at);
+}
+
+uint64_t client_tick(struct client *client, uint64_t now_ms)
+{
+    uint64_t next;
+
+    client->inside = true;
+    next = tick(client, now_ms);
+    client->inside = false;
+    return next;
 }

@@ -116,6 +116,8 @@ size_t client_take_frame(struct client *client, uint64_t now_ms, uint8_t *out, s
     buf_consume(&client->output, length);
     if (client->output.length == 0)
         client->leaves_at = 0;
+    if (client->more_messages) /* there may be room now */
+        client_push_messages(client);
     *text = faults_text_frame(client->plan);
     return length;
 }

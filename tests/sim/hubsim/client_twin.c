@@ -1,8 +1,8 @@
-/* What a client publishes: twin gets, reported patches, telemetry.
+/* Twin gets and reported patches of a client, and their answers.
  *
- * Happy path: topic -> get or reported patch -> hub.h -> the answer on $iothub/twin/res.
- * Fails when: the topic is not one of the identity's (the connection ends), the twin refuses the patch
- * (a 4xx answer), or a fault wants another answer than the true one, or none. */
+ * Happy path: get or reported patch -> hub.h -> the answer on $iothub/twin/res.
+ * Fails when: the twin refuses the patch (a 4xx answer), or a fault wants another answer than the true
+ * one, or none. */
 #include "tests/sim/hubsim/client_impl.h"
 
 #include "tests/sim/hubsim/json.h"
@@ -65,7 +65,9 @@ static void respond_status(struct client *client, struct mqtt_text rid, int stat
 /* The status and the error code for what became of a twin request. */
 static void respond_error(struct client *client, struct mqtt_text rid, int rc, const char *why)
 {
-    if (rc == -EINVAL || rc == -EFBIG || rc == -EBADMSG || rc == -ERANGE)
+    if (rc == -EFBIG && hub_rules(client->hub)->mqtt_oversize_status == 413)
+        respond_status(client, rid, 413, 413001, why);
+    else if (rc == -EINVAL || rc == -EFBIG || rc == -EBADMSG || rc == -ERANGE)
         respond_status(client, rid, 400, 400004, why);
     else if (rc == -ESTALE)
         respond_status(client, rid, 412, 412001, why);
@@ -89,7 +91,7 @@ static bool answered_by_fault(struct client *client, struct mqtt_text rid,
     return status != 0;
 }
 
-static void on_get(struct client *client, struct mqtt_text rid)
+static void get(struct client *client, struct mqtt_text rid)
 {
     struct buf body;
     struct twin twin;
@@ -110,8 +112,8 @@ static void on_get(struct client *client, struct mqtt_text rid)
     twin_done(&twin);
 }
 
-static void on_reported(struct client *client, const struct topics_request *request,
-                        const struct mqtt_publish *publish)
+static void report(struct client *client, const struct topics_request *request,
+                   const struct mqtt_publish *publish)
 {
     const struct buf nothing = { 0 };
     struct err err = { "the reported properties are not JSON that a twin can hold" };
@@ -133,31 +135,15 @@ static void on_reported(struct client *client, const struct topics_request *requ
         respond_error(client, request->rid, rc, err.msg);
 }
 
-void client_on_publish(struct client *client, const struct mqtt_packet *packet)
+void client_on_get(struct client *client, struct mqtt_text rid)
 {
-    struct topics_request request;
-    struct mqtt_publish publish;
-    enum topics_kind kind;
+    if (!answered_by_fault(client, rid, FAULTS_GET))
+        get(client, rid);
+}
 
-    if (mqtt_parse_publish(packet, &publish) != 0) {
-        client_fail(client, "its PUBLISH is malformed");
-        return;
-    }
-    if (publish.qos > 1) {
-        client_fail(client, "it publishes with quality of service 2");
-        return;
-    }
-    kind = topics_read(publish.topic, client->as_client.device_id, client->as_client.module_id,
-                       &request);
-    if (kind == TOPICS_FORBIDDEN) {
-        client_fail(client, "it publishes to a topic that the hub does not have for it");
-        return;
-    }
-    if (publish.qos == 1)
-        mqtt_write_puback(&client->output, publish.packet_id);
-    /* Telemetry and late answers to methods are taken and let go: nobody reads them here. */
-    if (kind == TOPICS_TWIN_GET && !answered_by_fault(client, request.rid, FAULTS_GET))
-        on_get(client, request.rid);
-    else if (kind == TOPICS_TWIN_REPORTED && !answered_by_fault(client, request.rid, FAULTS_PATCH))
-        on_reported(client, &request, &publish);
+void client_on_reported(struct client *client, const struct topics_request *request,
+                        const struct mqtt_publish *publish)
+{
+    if (!answered_by_fault(client, request->rid, FAULTS_PATCH))
+        report(client, request, publish);
 }

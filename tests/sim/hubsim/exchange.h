@@ -1,5 +1,5 @@
 /* One HTTP exchange between its first header and its response: what has come, what is still to
- * come, and when to answer. Knows no sockets; rest.h makes the responses. */
+ * come, and when to answer. Knows no sockets; rest.h makes the responses, some of them later. */
 #pragma once
 
 #include "base/buf.h"
@@ -15,10 +15,14 @@ enum { EXCHANGE_COMPLETIONS_MAX = 8 };
 struct exchange {
     /* The head, set by the server before exchange_start. Texts are owned; NULL = absent. */
     const char *method; /* a constant */
-    char *path, *api_version, *top, *authorization, *if_match;
+    char *path;
+    char *texts[REST_TEXT_COUNT];
     int64_t content_length; /* -1 = the header is absent */
     bool chunked;
     bool path_is_cut; /* a raw & or ; in the path: what follows it is lost */
+    bool plain;       /* it came in at the metadata address */
+    void (*ready)(struct exchange *exchange); /* the response that was waited for is there */
+    void *owner;                              /* for `ready` */
 
     /* The answer. */
     struct rest_response response;
@@ -26,12 +30,14 @@ struct exchange {
 
     struct buf body;
     bool body_begun;
+    bool handled; /* REST has it; its response may come later */
     bool responded;
     int completions;
 };
 
 enum exchange_next {
     EXCHANGE_WAIT,        /* for more of the body */
+    EXCHANGE_LATER,       /* for `ready` */
     EXCHANGE_RESPOND,     /* send `response`, now or as soon as it may be written */
     EXCHANGE_RESPOND_NOW, /* send `response` before anything else comes, then close */
     EXCHANGE_HANG_UP,
@@ -39,7 +45,7 @@ enum exchange_next {
 
 /* An exchange with an empty head. NULL when memory is out. */
 struct exchange *exchange_new(void);
-/* NULL is fine. */
+/* NULL is fine. A response that is waited for is forgotten. */
 void exchange_free(struct exchange *exchange);
 
 /* The head is complete. */

@@ -3,7 +3,7 @@
  * Happy path of a service write: authorised -> read from the registry -> changed (twin.c) -> stored
  * -> the connected module told. Nothing is told that is not stored. Fails when: the caller may not,
  * the etag is old, a rule is broken, the disk fails. */
-#include "tests/sim/hubsim/hub.h"
+#include "tests/sim/hubsim/hub_impl.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -11,13 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct hub {
-    struct hub_options options;
-    struct access access;
-    struct registry *registry;
-    struct hub_client *clients;
-};
 
 static size_t on_strike(void *data, const char *identity, const struct faults_strike *strike);
 
@@ -31,8 +24,11 @@ int hub_open(struct hub **out, const struct hub_options *options)
     if (hub == NULL)
         return -ENOMEM;
     hub->options = *options;
-    rc = access_open(&hub->access, &options->access);
+    rc = messages_new(&hub->messages, HUB_MESSAGES_MAX, HUB_MESSAGES_BYTES_MAX);
+    if (rc == 0)
+        rc = access_open(&hub->access, &options->access);
     if (rc != 0) {
+        messages_free(hub->messages);
         free(hub);
         return rc;
     }
@@ -48,6 +44,8 @@ void hub_close(struct hub *hub)
     if (hub == NULL)
         return;
     assert(hub->clients == NULL);
+    hub_end_calls(hub, NULL, NULL, -ECANCELED);
+    messages_free(hub->messages);
     access_close(&hub->access);
     free(hub);
 }
@@ -70,6 +68,11 @@ void hub_note(const struct hub *hub, const char *format, ...)
     hub->options.note(hub->options.note_data, text);
 }
 
+const struct hub_rules *hub_rules(const struct hub *hub)
+{
+    return &hub->options.rules;
+}
+
 struct faults *hub_faults(const struct hub *hub)
 {
     return hub->options.faults;
@@ -82,8 +85,8 @@ const struct access *hub_access(const struct hub *hub)
 
 /* ---- connections ---- */
 
-static struct hub_client *find_client(const struct hub *hub, const char *device_id,
-                                      const char *module_id)
+struct hub_client *hub_find_client(const struct hub *hub, const char *device_id,
+                                   const char *module_id)
 {
     struct hub_client *client = hub->clients;
 
@@ -93,15 +96,29 @@ static struct hub_client *find_client(const struct hub *hub, const char *device_
     return client;
 }
 
+/* For the documents only: a client is served when this cannot be written, too. */
+static void note_connection(const struct hub *hub, const struct hub_client *client,
+                            const char *model_id)
+{
+    char stamp[STAMP_MAX];
+
+    stamp_print(env_wall_ms(hub_env(hub)), stamp);
+    if (registry_note_connection(hub->registry, client->device_id, client->module_id, model_id,
+                                 stamp) != 0)
+        hub_note(hub, "%s: its connection cannot be noted", client->device_id);
+}
+
 void hub_detach(struct hub *hub, struct hub_client *client)
 {
     struct hub_client **link = &hub->clients;
 
     while (*link != NULL && *link != client)
         link = &(*link)->next;
-    if (*link != NULL)
-        *link = client->next;
+    if (*link == NULL)
+        return;
+    *link = client->next;
     client->next = NULL;
+    note_connection(hub, client, NULL);
 }
 
 static void drop(struct hub *hub, struct hub_client *client, const char *why)
@@ -112,17 +129,18 @@ static void drop(struct hub *hub, struct hub_client *client, const char *why)
 
 void hub_attach(struct hub *hub, struct hub_client *client)
 {
-    struct hub_client *older = find_client(hub, client->device_id, client->module_id);
+    struct hub_client *older = hub_find_client(hub, client->device_id, client->module_id);
 
     if (older != NULL)
         drop(hub, older, "a new connection of the same identity");
     client->next = hub->clients;
     hub->clients = client;
+    note_connection(hub, client, client->model_id);
 }
 
 bool hub_connected(const struct hub *hub, const char *device_id, const char *module_id)
 {
-    return find_client(hub, device_id, module_id) != NULL;
+    return hub_find_client(hub, device_id, module_id) != NULL;
 }
 
 /* A device's modules go with it. */
@@ -261,7 +279,7 @@ static int update(struct hub *hub, const struct identity *before, const cJSON *b
     else if (strcmp(before->primary_key, out->primary_key) != 0 ||
              strcmp(before->secondary_key, out->secondary_key) != 0 ||
              strcmp(before->authentication, out->authentication) != 0) {
-        struct hub_client *client = find_client(hub, out->device_id, out->module_id);
+        struct hub_client *client = hub_find_client(hub, out->device_id, out->module_id);
 
         if (client != NULL)
             drop(hub, client, "its keys were changed");
@@ -296,19 +314,17 @@ int hub_delete_identity(struct hub *hub, const char *device_id, const char *modu
         rc = check_etag(&identity, if_match);
     if (rc == 0)
         rc = registry_delete_identity(hub->registry, device_id, module_id);
-    if (rc == 0)
-        drop_below(hub, device_id, module_id, "its identity was deleted");
-    return rc;
+    if (rc != 0)
+        return rc;
+    drop_below(hub, device_id, module_id, "its identity was deleted");
+    hub_end_calls(hub, device_id, module_id, -ENOENT);
+    return 0;
 }
 
-int hub_each_device(const struct hub *hub, int limit, registry_visit *visit, void *data)
+int hub_each(const struct hub *hub, enum registry_kind kind, const char *after_device_id,
+             const char *after_module_id, registry_visit *visit, void *data)
 {
-    return registry_each_device(hub->registry, limit, visit, data);
-}
-
-int hub_each_module(const struct hub *hub, const char *device_id, registry_visit *visit, void *data)
-{
-    return registry_each_module(hub->registry, device_id, visit, data);
+    return registry_each(hub->registry, kind, after_device_id, after_module_id, visit, data);
 }
 
 /* ---- twins ---- */
@@ -322,7 +338,7 @@ int hub_get_twin(const struct hub *hub, const char *device_id, const char *modul
 static void tell(struct hub *hub, const char *device_id, const char *module_id, const cJSON *notice,
                  int64_t version)
 {
-    struct hub_client *client = find_client(hub, device_id, module_id);
+    struct hub_client *client = hub_find_client(hub, device_id, module_id);
     struct buf patch;
 
     if (client == NULL || notice == NULL)
@@ -340,6 +356,7 @@ int hub_write_twin(struct hub *hub, const char *device_id, const char *module_id
                    enum hub_write write, cJSON *body, const char *if_match, struct err *err)
 {
     char stamp[STAMP_MAX], etag[TWIN_ETAG_MAX];
+    const struct twin_context context = { stamp, hub_rules(hub) };
     cJSON *notice = NULL;
     struct twin twin;
     int rc = registry_get_twin(hub->registry, device_id, module_id, &twin);
@@ -351,9 +368,9 @@ int hub_write_twin(struct hub *hub, const char *device_id, const char *module_id
     if (!matches(if_match, etag))
         rc = -ESTALE;
     else if (write == HUB_PATCH)
-        rc = twin_patch(&twin, body, stamp, &notice, err);
+        rc = twin_patch(&twin, body, &context, &notice, err);
     else
-        rc = twin_replace(&twin, body, stamp, &notice, err);
+        rc = twin_replace(&twin, body, &context, &notice, err);
     if (rc == 0)
         rc = registry_put_twin(hub->registry, device_id, module_id, &twin);
     if (rc == 0)
@@ -367,6 +384,7 @@ int hub_report(struct hub *hub, const char *device_id, const char *module_id, co
                int64_t base, int64_t *version, struct err *err)
 {
     char stamp[STAMP_MAX];
+    const struct twin_context context = { stamp, hub_rules(hub) };
     struct twin twin;
     int rc = registry_get_twin(hub->registry, device_id, module_id, &twin);
 
@@ -379,7 +397,7 @@ int hub_report(struct hub *hub, const char *device_id, const char *module_id, co
         rc = -ESTALE;
     }
     if (rc == 0)
-        rc = twin_report(&twin, patch, stamp, err);
+        rc = twin_report(&twin, patch, &context, err);
     if (rc == 0)
         rc = registry_put_twin(hub->registry, device_id, module_id, &twin);
     if (rc == 0)
@@ -388,12 +406,57 @@ int hub_report(struct hub *hub, const char *device_id, const char *module_id, co
     return rc;
 }
 
+/* ---- counts ---- */
+
+int hub_statistics(const struct hub *hub, struct hub_statistics *out)
+{
+    struct hub_statistics statistics = { 0 };
+    struct registry_counts counts;
+    int rc = registry_count(hub->registry, &counts);
+
+    if (rc != 0)
+        return rc;
+    statistics.devices = (int)counts.devices;
+    statistics.enabled = (int)counts.enabled_devices;
+    statistics.disabled = (int)(counts.devices - counts.enabled_devices);
+    for (const struct hub_client *c = hub->clients; c != NULL; c = c->next)
+        statistics.connected += c->module_id[0] == 0;
+    *out = statistics;
+    return 0;
+}
+
 /* ---- sessions ---- */
+
+/* Whether nobody has used the session for too long (point 1 of section 14). What the registry noted at
+ * the end of the connection, or at its beginning if hubsim was killed, is what counts. */
+static int has_expired(const struct hub *hub, const char *device_id, const char *module_id,
+                       bool *expired)
+{
+    const int64_t kept_ms = INT64_C(1000) * hub_rules(hub)->session_expiry_s;
+    struct identity identity;
+    char oldest[STAMP_MAX];
+    int rc;
+
+    *expired = false;
+    if (kept_ms == 0 || hub_connected(hub, device_id, module_id))
+        return 0;
+    rc = registry_get_identity(hub->registry, device_id, module_id, &identity);
+    if (rc != 0)
+        return rc;
+    stamp_print(env_wall_ms(hub_env(hub)) - kept_ms, oldest);
+    *expired = strcmp(identity.connection_updated, oldest) <= 0;
+    return 0;
+}
 
 int hub_get_session(const struct hub *hub, const char *device_id, const char *module_id,
                     struct registry_session *out)
 {
-    return registry_get_session(hub->registry, device_id, module_id, out);
+    bool expired;
+    int rc = has_expired(hub, device_id, module_id, &expired);
+
+    if (rc == 0 && expired)
+        return -ENOENT;
+    return rc == 0 ? registry_get_session(hub->registry, device_id, module_id, out) : rc;
 }
 
 int hub_put_session(struct hub *hub, const char *device_id, const char *module_id,

@@ -25,7 +25,9 @@ void identity_init(struct identity *out, const char *device_id, const char *modu
     *out = (struct identity){ .enabled = true, .authentication = "sas" };
     snprintf(out->device_id, sizeof out->device_id, "%s", device_id);
     snprintf(out->module_id, sizeof out->module_id, "%s", module_id);
-    snprintf(out->status_updated, sizeof out->status_updated, "%s", STAMP_NEVER);
+    memcpy(out->status_updated, STAMP_NEVER, sizeof STAMP_NEVER);
+    memcpy(out->last_activity, STAMP_NEVER, sizeof STAMP_NEVER);
+    memcpy(out->connection_updated, STAMP_NEVER, sizeof STAMP_NEVER);
     /* .NET ticks of the moment, made different for two creations within one millisecond. */
     out->generation_id = (env_wall_ms(env) + INT64_C(62135596800000)) * 10000 +
                          (int64_t)(env_random_u32(env) % 10000);
@@ -84,38 +86,74 @@ static int take_key(char out[AUTH_KEY_MAX], const cJSON *keys, const char *name,
     return 0;
 }
 
+/* A thumbprint is SHA-1 or SHA-256 in hexadecimal, or nothing. */
+static int take_thumbprint(char out[IDENTITY_THUMBPRINT_MAX], const cJSON *prints, const char *name,
+                           struct err *err)
+{
+    int rc = take_text(out, IDENTITY_THUMBPRINT_MAX, prints, name, err);
+    size_t length = strlen(out);
+
+    if (rc == 0 && ((length != 0 && length != 40 && length != 64) ||
+                    strspn(out, "0123456789abcdefABCDEF") != length)) {
+        err_set(err, "%s is not 40 or 64 hexadecimal digits", name);
+        rc = -EINVAL;
+    }
+    return rc;
+}
+
+static int take_thumbprints(struct identity *identity, const cJSON *prints, struct err *err)
+{
+    int rc = take_thumbprint(identity->primary_thumbprint, prints, "primaryThumbprint", err);
+
+    if (rc == 0)
+        rc = take_thumbprint(identity->secondary_thumbprint, prints, "secondaryThumbprint", err);
+    return rc;
+}
+
+static int take_keys(struct identity *identity, const cJSON *keys, const struct env *env,
+                     struct err *err)
+{
+    int rc = take_key(identity->primary_key, keys, "primaryKey", env, err);
+
+    return rc == 0 ? take_key(identity->secondary_key, keys, "secondaryKey", env, err) : rc;
+}
+
+/* The type; without one, thumbprints mean selfSigned and keys mean sas, as the SDKs leave it out. */
+static int take_type(struct identity *identity, const cJSON *authentication, struct err *err)
+{
+    static const char *const types[] = { "sas", "selfSigned", "certificateAuthority", "none" };
+    const cJSON *prints = cJSON_GetObjectItemCaseSensitive(authentication, "x509Thumbprint");
+    const char *print = json_text(prints, "primaryThumbprint");
+    int rc = take_text(identity->authentication, sizeof identity->authentication, authentication,
+                       "type", err);
+
+    if (json_text(authentication, "type") == NULL && print != NULL && print[0] != 0)
+        memcpy(identity->authentication, "selfSigned", sizeof "selfSigned");
+    else if (json_text(authentication, "type") == NULL &&
+             cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(authentication, "symmetricKey")))
+        memcpy(identity->authentication, "sas", sizeof "sas");
+    for (size_t i = 0; rc == 0 && i < sizeof types / sizeof types[0]; i++) {
+        if (strcmp(identity->authentication, types[i]) == 0)
+            return 0;
+    }
+    err_set(err, "authentication.type is none of sas, selfSigned, certificateAuthority, none");
+    return -EINVAL;
+}
+
 static int take_authentication(struct identity *identity, const cJSON *body, const struct env *env,
                                struct err *err)
 {
-    static const char *const types[] = { "sas", "selfSigned", "certificateAuthority", "none" };
     const cJSON *authentication = cJSON_GetObjectItemCaseSensitive(body, "authentication");
     const cJSON *keys = cJSON_GetObjectItemCaseSensitive(authentication, "symmetricKey");
     const cJSON *prints = cJSON_GetObjectItemCaseSensitive(authentication, "x509Thumbprint");
-    bool known = false;
     int rc;
 
     if (authentication == NULL || cJSON_IsNull(authentication))
         return 0;
-    rc = take_text(identity->authentication, sizeof identity->authentication, authentication,
-                   "type", err);
-    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
-        known = known || strcmp(identity->authentication, types[i]) == 0;
-    if (rc == 0 && !known) {
-        err_set(err, "authentication.type is none of sas, selfSigned, certificateAuthority, none");
-        return -EINVAL;
-    }
-    if (rc == 0 && strcmp(identity->authentication, "sas") == 0) {
-        rc = take_key(identity->primary_key, keys, "primaryKey", env, err);
-        if (rc == 0)
-            rc = take_key(identity->secondary_key, keys, "secondaryKey", env, err);
-    }
-    if (rc == 0)
-        rc = take_text(identity->primary_thumbprint, sizeof identity->primary_thumbprint, prints,
-                       "primaryThumbprint", err);
-    if (rc == 0)
-        rc = take_text(identity->secondary_thumbprint, sizeof identity->secondary_thumbprint,
-                       prints, "secondaryThumbprint", err);
-    return rc;
+    rc = take_type(identity, authentication, err);
+    if (rc == 0 && strcmp(identity->authentication, "sas") == 0)
+        rc = take_keys(identity, keys, env, err);
+    return rc == 0 ? take_thumbprints(identity, prints, err) : rc;
 }
 
 static int take_status(struct identity *identity, const cJSON *body, const struct env *env,
@@ -206,59 +244,87 @@ static void print_authentication(struct buf *buf, const struct identity *identit
     buf_printf(buf, ",\"type\":\"%s\"}", identity->authentication);
 }
 
-static const char *connection_state(bool connected)
+static const char *connection_state(const struct identity_state *state)
 {
-    return connected ? "Connected" : "Disconnected";
+    return state->connected ? "Connected" : "Disconnected";
 }
 
-void identity_print(struct buf *buf, const struct identity *identity, bool connected)
+/* A moment as identities have it: "never" stands there without its zone, in twins it has one. */
+static void print_moment(struct buf *buf, const char *name, const char *stamp)
+{
+    bool never = strcmp(stamp, STAMP_NEVER) == 0;
+
+    buf_printf(buf, ",\"%s\":\"%s\"", name, never ? "0001-01-01T00:00:00" : stamp);
+}
+
+static void print_device_only(struct buf *buf, const struct identity *identity)
+{
+    buf_printf(buf,
+               ",\"status\":\"%s\",\"statusReason\":", identity->enabled ? "enabled" : "disabled");
+    print_optional(buf, identity->status_reason);
+    print_moment(buf, "statusUpdatedTime", identity->status_updated);
+    buf_printf(buf, ",\"capabilities\":{\"iotEdge\":%s}", identity->iot_edge ? "true" : "false");
+}
+
+static void print_module_only(struct buf *buf, const struct identity *identity)
+{
+    buf_add_text(buf, ",\"moduleId\":");
+    json_print_text(buf, identity->module_id);
+    buf_add_text(buf, ",\"managedBy\":");
+    print_optional(buf, identity->managed_by);
+}
+
+void identity_print(struct buf *buf, const struct identity *identity,
+                    const struct identity_state *state)
 {
     char etag[IDENTITY_ETAG_MAX];
 
     identity_etag(identity, etag);
     buf_add_text(buf, "{\"deviceId\":");
     json_print_text(buf, identity->device_id);
-    if (identity->module_id[0] != 0) {
-        buf_add_text(buf, ",\"moduleId\":");
-        json_print_text(buf, identity->module_id);
-        buf_add_text(buf, ",\"managedBy\":");
-        print_optional(buf, identity->managed_by);
-    } else {
-        buf_printf(buf, ",\"status\":\"%s\",\"statusReason\":",
-                   identity->enabled ? "enabled" : "disabled");
-        print_optional(buf, identity->status_reason);
-        buf_printf(buf, ",\"statusUpdatedTime\":\"%s\",\"capabilities\":{\"iotEdge\":%s}",
-                   identity->status_updated, identity->iot_edge ? "true" : "false");
-    }
-    buf_printf(buf,
-               ",\"generationId\":\"%lld\",\"etag\":\"%s\",\"connectionState\":\"%s\","
-               "\"connectionStateUpdatedTime\":\"" STAMP_NEVER
-               "\",\"lastActivityTime\":\"" STAMP_NEVER "\",\"cloudToDeviceMessageCount\":0,",
-               (long long)identity->generation_id, etag, connection_state(connected));
+    if (identity->module_id[0] != 0)
+        print_module_only(buf, identity);
+    else
+        print_device_only(buf, identity);
+    buf_printf(buf, ",\"generationId\":\"%lld\",\"etag\":\"%s\",\"connectionState\":\"%s\"",
+               (long long)identity->generation_id, etag, connection_state(state));
+    print_moment(buf, "connectionStateUpdatedTime", identity->connection_updated);
+    print_moment(buf, "lastActivityTime", identity->last_activity);
+    buf_printf(buf, ",\"cloudToDeviceMessageCount\":%d,", state->queued);
     print_authentication(buf, identity);
     buf_add_byte(buf, '}');
 }
 
-void identity_print_for_twin(struct buf *buf, const struct identity *identity, bool connected)
+void identity_print_for_twin(struct buf *buf, const struct identity *identity,
+                             const struct identity_state *state, const char *twin_etag)
 {
+    bool is_device = identity->module_id[0] == 0;
     char etag[IDENTITY_ETAG_MAX];
 
     identity_etag(identity, etag);
     buf_add_text(buf, "\"deviceId\":");
     json_print_text(buf, identity->device_id);
-    if (identity->module_id[0] != 0) {
+    if (!is_device) {
         buf_add_text(buf, ",\"moduleId\":");
         json_print_text(buf, identity->module_id);
-    } else {
-        buf_printf(buf, ",\"capabilities\":{\"iotEdge\":%s}",
-                   identity->iot_edge ? "true" : "false");
+    }
+    buf_printf(buf, ",\"etag\":\"%s\",\"deviceEtag\":\"%s\",\"status\":\"%s\",", twin_etag, etag,
+               identity->enabled ? "enabled" : "disabled");
+    if (identity->status_reason[0] != 0) {
+        buf_add_text(buf, "\"statusReason\":");
+        json_print_text(buf, identity->status_reason);
+        buf_add_byte(buf, ',');
     }
     buf_printf(buf,
-               ",\"deviceEtag\":\"%s\",\"status\":\"%s\",\"statusUpdateTime\":\"%s\","
-               "\"connectionState\":\"%s\",\"lastActivityTime\":\"" STAMP_NEVER
-               "\",\"cloudToDeviceMessageCount\":0,\"authenticationType\":\"%s\",",
-               etag, identity->enabled ? "enabled" : "disabled", identity->status_updated,
-               connection_state(connected), identity->authentication);
+               "\"statusUpdateTime\":\"%s\",\"connectionState\":\"%s\",\"lastActivityTime\":\"%s\","
+               "\"cloudToDeviceMessageCount\":%d,\"authenticationType\":\"%s\",",
+               identity->status_updated, connection_state(state), identity->last_activity,
+               state->queued, identity->authentication);
     print_thumbprints(buf, identity);
+    buf_add_text(buf, ",\"modelId\":");
+    json_print_text(buf, identity->model_id);
     buf_add_byte(buf, ',');
+    if (is_device)
+        buf_printf(buf, "\"capabilities\":{\"iotEdge\":%s},",
+                   identity->iot_edge ? "true" : "false");
 }

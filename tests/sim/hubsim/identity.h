@@ -25,7 +25,7 @@ struct identity {
     char module_id[AUTH_ID_MAX]; /* "" for a device */
     int64_t generation_id;       /* new at every creation */
     uint32_t etag;               /* new at every change */
-    bool enabled;
+    bool enabled;                /* modules always are: it is their device that counts */
     char status_reason[IDENTITY_REASON_MAX]; /* "" = none */
     char status_updated[STAMP_MAX];
     char managed_by[AUTH_ID_MAX]; /* of modules; "" = nobody */
@@ -35,6 +35,9 @@ struct identity {
     char secondary_key[AUTH_KEY_MAX];
     char primary_thumbprint[IDENTITY_THUMBPRINT_MAX];
     char secondary_thumbprint[IDENTITY_THUMBPRINT_MAX];
+    char model_id[AUTH_NAME_MAX]; /* as announced at the last connect; "" = none */
+    char last_activity[STAMP_MAX];
+    char connection_updated[STAMP_MAX]; /* when it connected or disconnected */
 };
 
 /* A new, enabled identity with two new keys. Ids are valid and fit. */
@@ -51,9 +54,17 @@ int identity_apply(struct identity *identity, const cJSON *body, const struct en
 /* The identity's etag as text: base64 of the decimal number. */
 void identity_etag(const struct identity *identity, char out[IDENTITY_ETAG_MAX]);
 
+/* What a document says of an identity besides what the registry keeps. */
+struct identity_state {
+    bool connected;
+    int queued; /* cloud-to-device messages that wait */
+};
+
 /* Appends the Device or Module document. */
-void identity_print(struct buf *buf, const struct identity *identity, bool connected);
+void identity_print(struct buf *buf, const struct identity *identity,
+                    const struct identity_state *state);
 
 /* Appends the members of a twin's document that come from the identity (4.1), without braces and
- * with a comma behind the last. */
-void identity_print_for_twin(struct buf *buf, const struct identity *identity, bool connected);
+ * with a comma behind the last. `twin_etag` stands among them. */
+void identity_print_for_twin(struct buf *buf, const struct identity *identity,
+                             const struct identity_state *state, const char *twin_etag);

@@ -105,21 +105,54 @@ static int check_text(const char *text)
     return 0;
 }
 
-static void drop_doubled_keys(cJSON *item)
-{
-    for (cJSON *child = item->child; child != NULL; child = child->next)
-        drop_doubled_keys(child);
-    if (!cJSON_IsObject(item))
-        return;
-    for (cJSON *child = item->child, *next; child != NULL; child = next) {
-        const cJSON *later = child->next;
+struct member {
+    cJSON *item;
+    size_t place; /* in the object */
+};
 
-        next = child->next;
-        while (later != NULL && strcmp(later->string, child->string) != 0)
-            later = later->next;
-        if (later != NULL)
-            cJSON_Delete(cJSON_DetachItemViaPointer(item, child));
+/* By name; of one name the last first. */
+static int compare_members(const void *a, const void *b)
+{
+    const struct member *one = a, *other = b;
+    int order = strcmp(one->item->string, other->item->string);
+
+    return order != 0 ? order : one->place < other->place ? 1 : -1;
+}
+
+/* Sorted, so that a large object of an enemy costs no time. */
+static int drop_doubled_members(cJSON *object)
+{
+    size_t count = 0;
+    struct member *members;
+
+    for (const cJSON *child = object->child; child != NULL; child = child->next)
+        count++;
+    if (count < 2)
+        return 0;
+    members = malloc(count * sizeof *members);
+    if (members == NULL)
+        return -ENOMEM;
+    count = 0;
+    for (cJSON *child = object->child; child != NULL; child = child->next, count++)
+        members[count] = (struct member){ child, count };
+    qsort(members, count, sizeof *members, compare_members);
+    for (size_t i = 1, kept = 0; i < count; i++) {
+        if (strcmp(members[i].item->string, members[kept].item->string) == 0)
+            cJSON_Delete(cJSON_DetachItemViaPointer(object, members[i].item));
+        else
+            kept = i;
     }
+    free(members);
+    return 0;
+}
+
+static int drop_doubled_keys(cJSON *item)
+{
+    int rc = cJSON_IsObject(item) ? drop_doubled_members(item) : 0;
+
+    for (cJSON *child = item->child; child != NULL && rc == 0; child = child->next)
+        rc = drop_doubled_keys(child);
+    return rc;
 }
 
 int json_parse(cJSON **out, const char *text, size_t length)
@@ -137,12 +170,11 @@ int json_parse(cJSON **out, const char *text, size_t length)
     rc = check_text(copy);
     if (rc == 0) {
         tree = cJSON_ParseWithLengthOpts(copy, length + 1, &end, 1);
-        if (tree == NULL) {
-            rc = -EBADMSG;
-        } else {
-            drop_doubled_keys(tree);
+        rc = tree != NULL ? drop_doubled_keys(tree) : -EBADMSG;
+        if (rc == 0)
             *out = tree;
-        }
+        else
+            cJSON_Delete(tree);
     }
     free(copy);
     return rc;

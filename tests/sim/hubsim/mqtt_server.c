@@ -117,6 +117,7 @@ int mqtt_server_parse_connect(const struct mqtt_packet *packet, struct mqtt_serv
         return -EBADMSG;
     connect.clean_session = (flags & FLAG_CLEAN_SESSION) != 0;
     connect.has_will = (flags & FLAG_WILL) != 0;
+    connect.will_retain = (flags & FLAG_WILL_RETAIN) != 0;
     connect.will_qos = (uint8_t)((flags & FLAG_WILL_QOS) >> 3);
     if (take_payload(&cursor, flags, &connect) != 0)
         return -EBADMSG;

@@ -26,7 +26,7 @@ struct mqtt_server_connect {
     struct mqtt_text will_payload;
     uint16_t keepalive_s; /* 0 = off */
     uint8_t will_qos;
-    bool has_will, clean_session;
+    bool has_will, will_retain, clean_session;
 };
 
 /* 3.1. 0, -EBADMSG (close without an answer), -EPROTONOSUPPORT (another version of the protocol:

@@ -1,28 +1,34 @@
-/* REST: routes, permissions, bodies.
+/* REST: routes, permissions, If-Match.
  *
- * Happy path: path -> segments -> route -> api-version and token checked -> handler -> JSON.
- * Fails when: there is no such route (404, 405), the caller may not (401), the hub says no. Every
- * refusal has the form that the official SDKs take apart: "ErrorCode:NAME;text" and the header
- * iothub-errorcode. */
-#include "tests/sim/hubsim/rest.h"
-
-#include "tests/sim/hubsim/json.h"
+ * Happy path: path -> segments -> route -> api-version and token checked -> handler -> JSON, at once
+ * or later. Fails when: there is no such route (404, 405), the caller may not (401), the hub says
+ * no. */
+#include "tests/sim/hubsim/rest_impl.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SEGMENTS_MAX = 6, DEVICES_MAX = 1000 };
-
-/* One request on its way. */
-struct call {
-    struct hub *hub;
-    const struct rest_request *request;
-    struct rest_response *response;
-    const char *device_id; /* of the path; "" where the route has none */
-    const char *module_id;
-    const char *if_match; /* the etag without its quotes, "*", or NULL */
+const struct rest_source rest_sources[REST_TEXT_COUNT] = {
+    [REST_API_VERSION] = { "api-version=", false },
+    [REST_TOP] = { "top=", false },
+    [REST_AFTER] = { "after=", false },
+    [REST_RESOURCE] = { "resource=", false },
+    [REST_CLIENT_ID] = { "client_id=", false },
+    [REST_AUTHORIZATION] = { "authorization:", true },
+    [REST_IF_MATCH] = { "if-match:", true },
+    [REST_MAX_ITEM_COUNT] = { "x-ms-max-item-count:", true },
+    [REST_CONTINUATION] = { "x-ms-continuation:", true },
+    [REST_CONTENT_TYPE] = { "content-type:", true },
+    [REST_METADATA] = { "metadata:", true },
+    [REST_HOST] = { "host:", true },
+    [REST_MESSAGE_ID] = { "iothub-messageid:", true },
+    [REST_CORRELATION_ID] = { "iothub-correlationid:", true },
+    [REST_USER_ID] = { "iothub-userid:", true },
+    [REST_TO] = { "iothub-to:", true },
+    [REST_ACK] = { "iothub-ack:", true },
+    [REST_TTL] = { "hubsim-ttl:", true },
+    [REST_PROPERTIES] = { "hubsim-properties:", true },
 };
 
 void rest_response_init(struct rest_response *response)
@@ -33,265 +39,77 @@ void rest_response_init(struct rest_response *response)
 
 void rest_response_done(struct rest_response *response)
 {
+    rest_forget(response->waiting);
+    response->waiting = NULL;
     buf_done(&response->body);
 }
 
-/* ---- errors ---- */
-
-void rest_fail(const struct hub *hub, struct rest_response *response, int status,
-               const char *error_code, const char *text)
-{
-    const struct env *env = hub_env(hub);
-    char message[512], stamp[STAMP_MAX];
-    struct buf *body = &response->body;
-
-    buf_clear(body);
-    response->status = status;
-    response->error_code = error_code;
-    snprintf(message, sizeof message, "ErrorCode:%s;%s", error_code, text);
-    stamp_print(env_wall_ms(env), stamp);
-    buf_add_text(body, "{\"Message\":");
-    json_print_text(body, message);
-    buf_printf(body, ",\"ExceptionMessage\":\"Tracking ID:%08x%08x%08x%08x-G2:-TimeStamp:%s\"}",
-               (unsigned)env_random_u32(env), (unsigned)env_random_u32(env),
-               (unsigned)env_random_u32(env), (unsigned)env_random_u32(env), stamp);
-}
-
-static bool about_module(const struct call *call)
-{
-    return call->module_id[0] != 0;
-}
-
-/* A missing module and a missing device are told apart. */
-static void fail_not_found(const struct call *call)
-{
-    struct identity device;
-    bool module_missing = about_module(call) &&
-                          hub_get_identity(call->hub, call->device_id, "", &device) == 0;
-
-    if (module_missing)
-        rest_fail(call->hub, call->response, 404, "ModuleNotFound", "the module is not registered");
-    else
-        rest_fail(call->hub, call->response, 404, "DeviceNotFound", "the device is not registered");
-}
-
-/* The response to an error of hub.h. `why` may be "". */
-static void fail(const struct call *call, int rc, const char *why)
-{
-    static const struct {
-        int rc, status;
-        const char *code, *text;
-    } table[] = {
-        { -EINVAL, 400, "ArgumentInvalid", "the request is not valid" },
-        { -EBADMSG, 400, "IotHubFormatError", "the body is not JSON" },
-        { -ERANGE, 400, "ArgumentInvalid", "an integer is beyond +-2^52" },
-        { -EFBIG, 413, "MessageTooLarge", "the document is too large" },
-        { -ESTALE, 412, "PreconditionFailed",
-          "Precondition failed: the etag is not the present one" },
-        { -EMFILE, 403, "TooManyModulesOnDevice", "the device has 50 modules already" },
-        { -ENODEV, 404, "DeviceNotFound", "the device is not registered" },
-    };
-
-    if (rc == -ENOENT) {
-        fail_not_found(call);
-        return;
-    }
-    if (rc == -EEXIST) {
-        rest_fail(call->hub, call->response, 409,
-                  about_module(call) ? "ModuleAlreadyExistsOnDevice" : "DeviceAlreadyExists",
-                  "it is registered already; send If-Match to change it");
-        return;
-    }
-    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
-        if (table[i].rc == rc) {
-            rest_fail(call->hub, call->response, table[i].status, table[i].code,
-                      why[0] != 0 ? why : table[i].text);
-            return;
-        }
-    }
-    rest_fail(call->hub, call->response, 500, "ServerError", "the state cannot be read or written");
-}
-
-/* ---- identities ---- */
-
-static void print_identity(const struct call *call, const struct identity *identity)
-{
-    identity_print(&call->response->body, identity,
-                   hub_connected(call->hub, identity->device_id, identity->module_id));
-}
-
-static void get_identity(const struct call *call)
-{
-    struct identity identity;
-    int rc = hub_get_identity(call->hub, call->device_id, call->module_id, &identity);
-
-    if (rc == 0)
-        print_identity(call, &identity);
-    else
-        fail(call, rc, "");
-}
-
-static int parse_body(const struct call *call, cJSON **out)
+int rest_parse_body(const struct rest_call *call, cJSON **out)
 {
     return json_parse(out, call->request->body, call->request->body_length);
 }
 
-static void put_identity(const struct call *call)
-{
-    struct identity identity;
-    struct err err = { "" };
-    cJSON *body = NULL;
-    int rc = parse_body(call, &body);
-
-    if (rc == 0)
-        rc = hub_put_identity(call->hub, call->device_id, call->module_id, body, call->if_match,
-                              &identity, &err);
-    if (rc == 0)
-        print_identity(call, &identity);
-    else
-        fail(call, rc, err.msg);
-    cJSON_Delete(body);
-}
-
-static void delete_identity(const struct call *call)
-{
-    int rc = hub_delete_identity(call->hub, call->device_id, call->module_id, call->if_match);
-
-    if (rc == 0)
-        call->response->status = 204;
-    else
-        fail(call, rc, "");
-}
-
-static void print_listed(void *data, const struct identity *identity)
-{
-    const struct call *call = data;
-
-    if (call->response->body.length > 1) /* behind the '[' */
-        buf_add_byte(&call->response->body, ',');
-    print_identity(call, identity);
-}
-
-static int take_top(const char *text, int *top)
+int rest_take_number(const char *text, long least, long most, long otherwise, long *out)
 {
     char *end;
     long number;
 
-    *top = DEVICES_MAX;
-    if (text == NULL)
+    if (text == NULL) {
+        *out = otherwise;
         return 0;
-    number = strtol(text, &end, 10);
-    if (end == text || *end != 0 || number < 1)
-        return -EINVAL;
-    if (number < DEVICES_MAX)
-        *top = (int)number;
-    return 0;
-}
-
-static void list_devices(const struct call *call)
-{
-    struct call listing = *call;
-    int top;
-    int rc = take_top(call->request->top, &top);
-
-    buf_add_byte(&call->response->body, '[');
-    if (rc == 0)
-        rc = hub_each_device(call->hub, top, print_listed, &listing);
-    buf_add_byte(&call->response->body, ']');
-    if (rc != 0)
-        fail(call, rc, "");
-}
-
-static void list_modules(const struct call *call)
-{
-    struct call listing = *call;
-    struct identity device;
-    int rc = hub_get_identity(call->hub, call->device_id, "", &device);
-
-    buf_add_byte(&call->response->body, '[');
-    if (rc == 0)
-        rc = hub_each_module(call->hub, call->device_id, print_listed, &listing);
-    buf_add_byte(&call->response->body, ']');
-    if (rc != 0)
-        fail(call, rc, "");
-}
-
-/* ---- twins ---- */
-
-static void get_twin(const struct call *call)
-{
-    struct buf *body = &call->response->body;
-    struct identity identity;
-    struct twin twin;
-    char etag[TWIN_ETAG_MAX];
-    int rc = hub_get_identity(call->hub, call->device_id, call->module_id, &identity);
-
-    if (rc == 0)
-        rc = hub_get_twin(call->hub, call->device_id, call->module_id, &twin);
-    if (rc != 0) {
-        fail(call, rc, "");
-        return;
     }
-    twin_etag(&twin, etag);
-    buf_add_byte(body, '{');
-    identity_print_for_twin(body, &identity,
-                            hub_connected(call->hub, identity.device_id, identity.module_id));
-    buf_printf(body, "\"etag\":\"%s\",\"modelId\":\"\",", etag);
-    twin_print(body, &twin);
-    buf_add_byte(body, '}');
-    twin_done(&twin);
-}
-
-static void write_twin(const struct call *call, enum hub_write write)
-{
-    struct err err = { "" };
-    cJSON *body = NULL;
-    int rc = parse_body(call, &body);
-
-    if (rc == 0)
-        rc = hub_write_twin(call->hub, call->device_id, call->module_id, write, body,
-                            call->if_match, &err);
-    cJSON_Delete(body);
-    if (rc == 0)
-        get_twin(call);
-    else
-        fail(call, rc, err.msg);
-}
-
-static void patch_twin(const struct call *call)
-{
-    write_twin(call, HUB_PATCH);
-}
-
-static void replace_twin(const struct call *call)
-{
-    write_twin(call, HUB_REPLACE);
+    number = strtol(text, &end, 10);
+    if (end == text || *end != 0 || number < least)
+        return -EINVAL;
+    *out = number < most ? number : most;
+    return 0;
 }
 
 /* ---- routes ---- */
 
 struct route {
-    const char *path; /* DEVICE and MODULE stand for an id */
+    const char *path; /* DEVICE and MODULE stand for an id, TENANT for anything */
     const char *method;
-    enum auth_permission permission;
-    void (*handle)(const struct call *call);
+    unsigned permissions; /* one of them is enough; 0 = everybody may */
+    void (*handle)(const struct rest_call *call);
+    bool unversioned; /* without an api-version, too */
+    bool plain;       /* at the metadata address, and only there */
 };
 
 static const struct route routes[] = {
-    { "/devices", "GET", AUTH_REGISTRY_READ, list_devices },
-    { "/devices/DEVICE", "GET", AUTH_REGISTRY_READ, get_identity },
-    { "/devices/DEVICE", "PUT", AUTH_REGISTRY_WRITE, put_identity },
-    { "/devices/DEVICE", "DELETE", AUTH_REGISTRY_WRITE, delete_identity },
-    { "/devices/DEVICE/modules", "GET", AUTH_REGISTRY_READ, list_modules },
-    { "/devices/DEVICE/modules/MODULE", "GET", AUTH_REGISTRY_READ, get_identity },
-    { "/devices/DEVICE/modules/MODULE", "PUT", AUTH_REGISTRY_WRITE, put_identity },
-    { "/devices/DEVICE/modules/MODULE", "DELETE", AUTH_REGISTRY_WRITE, delete_identity },
-    { "/twins/DEVICE", "GET", AUTH_SERVICE_CONNECT, get_twin },
-    { "/twins/DEVICE", "PATCH", AUTH_SERVICE_CONNECT, patch_twin },
-    { "/twins/DEVICE", "PUT", AUTH_SERVICE_CONNECT, replace_twin },
-    { "/twins/DEVICE/modules/MODULE", "GET", AUTH_SERVICE_CONNECT, get_twin },
-    { "/twins/DEVICE/modules/MODULE", "PATCH", AUTH_SERVICE_CONNECT, patch_twin },
-    { "/twins/DEVICE/modules/MODULE", "PUT", AUTH_SERVICE_CONNECT, replace_twin },
+    { "/devices", "GET", AUTH_REGISTRY_READ, rest_list_devices, false, false },
+    { "/devices", "POST", AUTH_REGISTRY_WRITE, rest_bulk, false, false },
+    { "/devices/query", "POST", AUTH_SERVICE_CONNECT, rest_query, false, false },
+    { "/devices/DEVICE", "GET", AUTH_REGISTRY_READ, rest_get_identity, false, false },
+    { "/devices/DEVICE", "PUT", AUTH_REGISTRY_WRITE, rest_put_identity, false, false },
+    { "/devices/DEVICE", "DELETE", AUTH_REGISTRY_WRITE, rest_delete_identity, false, false },
+    { "/devices/DEVICE/modules", "GET", AUTH_REGISTRY_READ, rest_list_modules, false, false },
+    { "/devices/DEVICE/modules/MODULE", "GET", AUTH_REGISTRY_READ, rest_get_identity, false,
+      false },
+    { "/devices/DEVICE/modules/MODULE", "PUT", AUTH_REGISTRY_WRITE, rest_put_identity, false,
+      false },
+    { "/devices/DEVICE/modules/MODULE", "DELETE", AUTH_REGISTRY_WRITE, rest_delete_identity, false,
+      false },
+    { "/devices/DEVICE/messages/deviceBound", "POST", AUTH_SERVICE_CONNECT, rest_send_message,
+      false, false },
+    { "/twins/DEVICE", "GET", AUTH_SERVICE_CONNECT, rest_get_twin, false, false },
+    { "/twins/DEVICE", "PATCH", AUTH_SERVICE_CONNECT, rest_patch_twin, false, false },
+    { "/twins/DEVICE", "PUT", AUTH_SERVICE_CONNECT, rest_replace_twin, false, false },
+    { "/twins/DEVICE/methods", "POST", AUTH_SERVICE_CONNECT, rest_call_method, false, false },
+    { "/twins/DEVICE/modules/MODULE", "GET", AUTH_SERVICE_CONNECT, rest_get_twin, false, false },
+    { "/twins/DEVICE/modules/MODULE", "PATCH", AUTH_SERVICE_CONNECT, rest_patch_twin, false,
+      false },
+    { "/twins/DEVICE/modules/MODULE", "PUT", AUTH_SERVICE_CONNECT, rest_replace_twin, false,
+      false },
+    { "/twins/DEVICE/modules/MODULE/methods", "POST", AUTH_SERVICE_CONNECT, rest_call_method, false,
+      false },
+    { "/statistics/devices", "GET", AUTH_REGISTRY_READ, rest_count_devices, false, false },
+    { "/statistics/service", "GET", AUTH_REGISTRY_READ | AUTH_SERVICE_CONNECT,
+      rest_count_connections, false, false },
+    { "/hubsim/messages", "GET", AUTH_SERVICE_CONNECT, rest_list_messages, true, false },
+    { "/TENANT/oauth2/v2.0/token", "POST", 0, rest_get_token, true, false },
+    { "/TENANT/v2.0/.well-known/openid-configuration", "GET", 0, rest_get_openid, true, false },
+    { "/metadata/identity/oauth2/token", "GET", 0, rest_get_managed_token, true, true },
 };
 
 /* Cuts the next segment off `path`: "/a/b" -> "a", "/b". False at its end; a slash there is none.
@@ -312,7 +130,7 @@ static bool segment_is(const char *segment, size_t length, const char *wanted)
 }
 
 struct ids {
-    char device_id[AUTH_ID_MAX];
+    char device_id[AUTH_ID_MAX]; /* or the tenant */
     char module_id[AUTH_ID_MAX];
     bool valid;
 };
@@ -339,7 +157,8 @@ static bool match(const char *pattern, const char *path, struct ids *ids)
     while (next_segment(&pattern, &wanted, &wanted_length)) {
         if (!next_segment(&path, &given, &given_length))
             return false;
-        if (segment_is(wanted, wanted_length, "DEVICE"))
+        if (segment_is(wanted, wanted_length, "DEVICE") ||
+            segment_is(wanted, wanted_length, "TENANT"))
             take_id(ids->device_id, given, given_length, &ids->valid);
         else if (segment_is(wanted, wanted_length, "MODULE"))
             take_id(ids->module_id, given, given_length, &ids->valid);
@@ -356,7 +175,7 @@ static const struct route *find_route(const struct hub *hub, const struct rest_r
     bool path_known = false;
 
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
-        if (!match(routes[i].path, request->path, ids))
+        if (routes[i].plain != request->plain || !match(routes[i].path, request->path, ids))
             continue;
         if (strcmp(routes[i].method, request->method) == 0)
             return &routes[i];
@@ -369,28 +188,40 @@ static const struct route *find_route(const struct hub *hub, const struct rest_r
     return NULL;
 }
 
+/* ---- the caller ---- */
+
 /* "\"etag\"" -> etag; * and "*" stay *; an etag without quotes counts as none, as in the real hub
- * (7.3). */
-static const char *take_if_match(const char *header, char *out, size_t size)
+ * (7.3), or is -EINVAL under the strict rule. */
+static int take_if_match(const struct hub *hub, const char *header, char *out, size_t size,
+                         const char **etag)
 {
     size_t length = header != NULL ? strlen(header) : 0;
 
-    if (length == 1 && header[0] == '*')
-        return "*";
+    *etag = NULL;
+    if (length == 0)
+        return 0;
+    if (length == 1 && header[0] == '*') {
+        *etag = "*";
+        return 0;
+    }
     if (length < 3 || length - 2 >= size || header[0] != '"' || header[length - 1] != '"')
-        return NULL;
+        return hub_rules(hub)->strict_if_match ? -EINVAL : 0;
     memcpy(out, header + 1, length - 2);
     out[length - 2] = 0;
-    return out;
+    *etag = out;
+    return 0;
 }
 
 static bool authorized(const struct hub *hub, const struct rest_request *request,
-                       struct rest_response *response, enum auth_permission permission)
+                       struct rest_response *response, unsigned permissions)
 {
     struct err err = { "" };
-    int rc = access_authorize(hub_access(hub), request->authorization, request->path, permission,
-                              &err);
+    int rc;
 
+    if (permissions == 0)
+        return true;
+    rc = access_authorize(hub_access(hub), request->texts[REST_AUTHORIZATION], request->path,
+                          permissions, &err);
     if (rc == 0)
         return true;
     hub_note(hub, "%s %s: refused: %s", request->method, request->path, err.msg);
@@ -399,31 +230,48 @@ static bool authorized(const struct hub *hub, const struct rest_request *request
     return false;
 }
 
-void rest_handle(struct hub *hub, const struct rest_request *request,
+static bool versioned(const struct hub *hub, const struct rest_request *request,
+                      struct rest_response *response, const struct route *route)
+{
+    const char *version = request->texts[REST_API_VERSION];
+
+    if (route->unversioned || (version != NULL && version[0] != 0))
+        return true;
+    rest_fail(hub, response, 400, "InvalidProtocolVersion", "the query has no api-version");
+    return false;
+}
+
+bool rest_handle(struct hub *hub, const struct rest_request *request,
                  struct rest_response *response)
 {
     char etag[64];
+    const char *if_match;
     struct ids ids;
     const struct route *route = find_route(hub, request, response, &ids);
 
-    if (route == NULL)
-        return;
-    if (request->api_version == NULL || request->api_version[0] == 0) {
-        rest_fail(hub, response, 400, "InvalidProtocolVersion", "the query has no api-version");
-        return;
-    }
-    if (!authorized(hub, request, response, route->permission))
-        return;
+    if (route == NULL || !versioned(hub, request, response, route) ||
+        !authorized(hub, request, response, route->permissions))
+        return true;
     if (!ids.valid) {
         rest_fail(hub, response, 400, "ArgumentInvalid",
                   "an id is not 1 to 128 characters of A-Z a-z 0-9 and -:.+%_#*?!(),=@;$'");
-        return;
+        return true;
     }
-    const struct call call = {
-        hub,           request,       response,
-        ids.device_id, ids.module_id, take_if_match(request->if_match, etag, sizeof etag),
+    if (take_if_match(hub, request->texts[REST_IF_MATCH], etag, sizeof etag, &if_match) != 0) {
+        rest_fail(hub, response, 400, "ArgumentInvalid",
+                  "If-Match is not an etag in double quotes; without them the hub ignores it");
+        return true;
+    }
+    const struct rest_call call = {
+        hub, request, response, ids.device_id, ids.module_id, if_match,
     };
     route->handle(&call);
-    if (response->body.error != 0)
+    if (response->waiting != NULL)
+        return false;
+    if (response->body.error == -ENOSPC)
+        rest_fail(hub, response, 413, "MessageTooLarge",
+                  "the response is too large; ask for fewer at once");
+    else if (response->body.error != 0)
         rest_fail(hub, response, 500, "ServerError", "out of memory");
+    return true;
 }

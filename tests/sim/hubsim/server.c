@@ -34,8 +34,8 @@ struct server {
     uv_loop_t *loop;
     struct hub *hub;
     struct lws_context *context;
-    struct lws_vhost *vhost;
-    uv_timer_t timer; /* the earliest deadline of all links */
+    struct lws_vhost *vhost, *metadata_vhost;
+    uv_timer_t timer; /* the earliest deadline of all links, and the hub's */
     uint64_t timer_at;
     struct link *links;
 };
@@ -109,7 +109,12 @@ static void on_timer(uv_timer_t *timer)
     struct server *server = timer->data;
     struct link *link, *next;
 
+    uint64_t deadline;
+
     server->timer_at = 0;
+    deadline = hub_tick(server->hub, now_of(server));
+    if (deadline != 0)
+        schedule(server, deadline);
     for (link = server->links; link != NULL; link = next) {
         next = link->next;
         client_tick(link->client, now_of(server));
@@ -123,6 +128,14 @@ static void on_timer(uv_timer_t *timer)
 static void on_wake(void *data)
 {
     attend(data);
+}
+
+/* The hub has a new deadline, perhaps an earlier one; it is asked for it at once, from the loop. */
+static void on_hub_wake(void *data)
+{
+    struct server *server = data;
+
+    schedule(server, now_of(server));
 }
 
 static int open_link(struct session *session, struct lws *wsi)
@@ -256,6 +269,14 @@ static int http_callback(struct lws *wsi, enum lws_callback_reasons reason, void
     return server_http_event(user, server_of(wsi)->hub, wsi, reason, in, length);
 }
 
+static int plain_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                          size_t length)
+{
+    if (reason == LWS_CALLBACK_HTTP_CONFIRM_UPGRADE)
+        return -1;
+    return server_http_event(user, server_of(wsi)->hub, wsi, reason, in, length);
+}
+
 /* The subprotocol is compared with case; the SDK for C offers it in capitals. */
 static const struct lws_protocols protocols[] = {
     { "http", http_callback, sizeof(struct session), 0, 0, NULL, 0 },
@@ -315,10 +336,48 @@ static int open_vhost(struct server *server, const struct server_options *option
         .server_ssl_private_key_mem = certificate->key,
         .server_ssl_private_key_mem_len = (unsigned int)strlen(certificate->key),
         .options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT,
+        .ssl_options_set = options->tls_12_only ? (long)SSL_OP_NO_TLSv1_3 : 0,
     };
 
     server->vhost = lws_create_vhost(server->context, &info);
     return server->vhost != NULL ? 0 : -EIO;
+}
+
+/* The metadata address: HTTP without TLS, as machines of a cloud have it, and without WebSockets. */
+static int open_metadata_vhost(struct server *server, const struct server_options *options)
+{
+    static const struct lws_protocols plain_protocols[] = {
+        { "http", plain_callback, sizeof(struct session), 0, 0, NULL, 0 },
+        { NULL, NULL, 0, 0, 0, NULL, 0 },
+    };
+    struct lws_context_creation_info info = {
+        .port = options->metadata_port,
+        .iface = options->metadata_listen,
+        .vhost_name = "metadata",
+        .protocols = plain_protocols,
+        .keepalive_timeout = KEEPALIVE_S,
+    };
+
+    server->metadata_vhost = lws_create_vhost(server->context, &info);
+    return server->metadata_vhost != NULL ? 0 : -EIO;
+}
+
+static int open_vhosts(struct server *server, const struct server_options *options, struct err *err)
+{
+    int rc = open_vhost(server, options);
+
+    if (rc != 0)
+        err_set(err, "cannot listen on %s port %d", options->listen, options->port);
+    if (rc != 0 || options->metadata_listen == NULL)
+        return rc;
+    rc = address_try(options->metadata_listen, options->metadata_port, err);
+    if (rc == 0) {
+        rc = open_metadata_vhost(server, options);
+        if (rc != 0)
+            err_set(err, "cannot listen on %s port %d", options->metadata_listen,
+                    options->metadata_port);
+    }
+    return rc;
 }
 
 int server_open(struct server **out, const struct server_options *options, struct err *err)
@@ -340,15 +399,14 @@ int server_open(struct server **out, const struct server_options *options, struc
         err_set(err,
                 "libwebsockets cannot start; is the package libwebsockets-evlib-uv installed?");
     else
-        rc = open_vhost(server, options);
+        rc = open_vhosts(server, options, err);
     if (rc != 0) {
-        if (server->context != NULL)
-            err_set(err, "cannot listen on %s port %d", options->listen, options->port);
         server_close(server);
         uv_run(options->loop, UV_RUN_DEFAULT);
         server_free(server);
         return rc;
     }
+    hub_on_wake(server->hub, on_hub_wake, server);
     *out = server;
     return 0;
 }
@@ -358,8 +416,14 @@ int server_port(const struct server *server)
     return lws_get_vhost_listen_port(server->vhost);
 }
 
+int server_metadata_port(const struct server *server)
+{
+    return lws_get_vhost_listen_port(server->metadata_vhost);
+}
+
 void server_close(struct server *server)
 {
+    hub_on_wake(server->hub, NULL, NULL);
     uv_close((uv_handle_t *)&server->timer, NULL);
     if (server->context != NULL)
         lws_context_destroy(server->context); /* first of two: closes, the loop does the rest */

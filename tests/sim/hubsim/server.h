@@ -1,4 +1,5 @@
-/* The hub's one door: HTTPS and WebSockets on one port of a libuv loop. Only server*.c know
+/* The hub's doors: HTTPS and WebSockets on one port of a libuv loop, and, where it is asked for, plain
+ * HTTP for the metadata address that gives tokens to managed identities. Only server*.c know
  * libwebsockets. Requests go to rest.h, WebSocket connections to client.h. */
 #pragma once
 
@@ -8,6 +9,8 @@
 
 #include <uv.h>
 
+#include <stdbool.h>
+
 struct server;
 
 struct server_options {
@@ -16,15 +19,19 @@ struct server_options {
     const struct certificate *certificate; /* needed by server_open only */
     const char *listen;                    /* a literal address */
     int port;                              /* 0 = any */
-    unsigned int descriptors_max;          /* most connections and files at once */
+    const char *metadata_listen;           /* NULL = no metadata address */
+    int metadata_port;                     /* 0 = any */
+    bool tls_12_only;
+    unsigned int descriptors_max; /* most connections and files at once */
 };
 
 /* Listens. The loop has no other active handle yet: a failure runs it empty. 0, or with `err`:
  * errors of address_try, -EIO, -ENOMEM. */
 int server_open(struct server **out, const struct server_options *options, struct err *err);
 
-/* The port it listens on. */
+/* The ports it listens on. */
 int server_port(const struct server *server);
+int server_metadata_port(const struct server *server);
 
 /* Closes every connection; the loop then runs out of the server's handles. */
 void server_close(struct server *server);

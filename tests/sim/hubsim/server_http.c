@@ -23,7 +23,7 @@
 
 enum {
     HEADER_MAX = 8 * 1024, /* of one header value or the path */
-    RESPONSE_HEADERS_MAX = 1024,
+    RESPONSE_HEADERS_MAX = 1024 + REST_CONTINUATION_MAX,
 };
 
 /* ---- requests ---- */
@@ -34,19 +34,41 @@ static void free_exchange(struct session *session)
     session->exchange = NULL;
 }
 
-/* A header's value, owned by the caller; NULL when it is absent or longer than HEADER_MAX. */
-static char *copy_header(struct lws *wsi, enum lws_token_indexes token)
+/* A header's value by "name:", owned by the caller; NULL when it is absent or longer than HEADER_MAX.
+ */
+static char *copy_header(struct lws *wsi, const char *name)
 {
-    int length = lws_hdr_total_length(wsi, token);
+    static const struct {
+        const char *name;
+        enum lws_token_indexes token;
+    } known[] = { /* those the library has by heart cannot be had by name */
+                  { "authorization:", WSI_TOKEN_HTTP_AUTHORIZATION },
+                  { "if-match:", WSI_TOKEN_HTTP_IF_MATCH },
+                  { "host:", WSI_TOKEN_HOST },
+                  { "content-type:", WSI_TOKEN_HTTP_CONTENT_TYPE }
+    };
+    int name_length = (int)strlen(name), length, copied;
+    int token = -1;
     char *value;
 
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (strcmp(known[i].name, name) == 0)
+            token = (int)known[i].token;
+    }
+    length = token >= 0 ? lws_hdr_total_length(wsi, (enum lws_token_indexes)token)
+                        : lws_hdr_custom_length(wsi, name, name_length);
     if (length <= 0 || length > HEADER_MAX)
         return NULL;
     value = malloc((size_t)length + 1);
-    if (value != NULL && lws_hdr_copy(wsi, value, length + 1, token) != length) {
+    if (value == NULL)
+        return NULL;
+    copied = token >= 0 ? lws_hdr_copy(wsi, value, length + 1, (enum lws_token_indexes)token)
+                        : lws_hdr_custom_copy(wsi, value, length + 1, name, name_length);
+    if (copied != length) {
         free(value);
         return NULL;
     }
+    value[length] = 0;
     return value;
 }
 
@@ -114,10 +136,9 @@ static bool read_head(struct exchange *x, struct lws *wsi)
     x->method = method->name;
     x->path = strndup(path, (size_t)length);
     x->path_is_cut = path_is_cut(wsi, method->token);
-    x->api_version = copy_parameter(wsi, "api-version=");
-    x->top = copy_parameter(wsi, "top=");
-    x->authorization = copy_header(wsi, WSI_TOKEN_HTTP_AUTHORIZATION);
-    x->if_match = copy_header(wsi, WSI_TOKEN_HTTP_IF_MATCH);
+    for (size_t i = 0; i < REST_TEXT_COUNT; i++)
+        x->texts[i] = rest_sources[i].is_header ? copy_header(wsi, rest_sources[i].name)
+                                                : copy_parameter(wsi, rest_sources[i].name);
     x->chunked = lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0;
     x->content_length = content_length(wsi);
     return x->path != NULL;
@@ -147,6 +168,10 @@ static int write_head(const struct exchange *x, struct lws *wsi)
                                            x->response.body.length, &at, end) == 0;
     if (made && x->response.error_code != NULL)
         made = add_header(wsi, "iothub-errorcode:", x->response.error_code, &at, end);
+    if (made && x->response.item_type != NULL)
+        made = add_header(wsi, "x-ms-item-type:", x->response.item_type, &at, end);
+    if (made && x->response.continuation[0] != 0)
+        made = add_header(wsi, "x-ms-continuation:", x->response.continuation, &at, end);
     if (made && x->close)
         made = add_header(wsi, "connection:", "close", &at, end);
     return made && lws_finalize_write_http_header(wsi, start, &at, end) == 0 ? 0 : -1;
@@ -188,7 +213,15 @@ static int go_on(struct session *session, struct lws *wsi, enum exchange_next ne
         return respond(session, wsi);
     if (next == EXCHANGE_RESPOND)
         lws_callback_on_writable(wsi);
+    if (next == EXCHANGE_LATER) /* the hub has a deadline; the library's is over sooner */
+        lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
     return next == EXCHANGE_HANG_UP ? -1 : 0;
+}
+
+/* The answer to a method came, from another connection's callback or from a timer. */
+static void on_ready(struct exchange *exchange)
+{
+    lws_callback_on_writable(exchange->owner);
 }
 
 static int on_request(struct session *session, struct hub *hub, struct lws *wsi)
@@ -197,6 +230,9 @@ static int on_request(struct session *session, struct hub *hub, struct lws *wsi)
     session->exchange = exchange_new();
     if (session->exchange == NULL || !read_head(session->exchange, wsi))
         return -1;
+    session->exchange->plain = !lws_is_ssl(wsi);
+    session->exchange->ready = on_ready;
+    session->exchange->owner = wsi;
     return go_on(session, wsi, exchange_start(session->exchange, hub));
 }
 

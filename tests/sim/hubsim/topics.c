@@ -4,6 +4,7 @@
  * by position. Fails when: nothing fits: the topic is not for this identity. */
 #include "tests/sim/hubsim/topics.h"
 
+#include <stdio.h>
 #include <string.h>
 
 bool topics_equal(struct mqtt_text text, const char *wanted)
@@ -78,6 +79,37 @@ static bool read_request(struct mqtt_text query, struct topics_request *out)
     return true;
 }
 
+/* An integer that fits: sign, one to ten digits. */
+static bool read_status(struct mqtt_text *text, int *out)
+{
+    bool negative = skip(text, "-");
+    int64_t status = 0;
+    size_t digits = 0;
+
+    while (digits < text->length && digits < 10 && text->text[digits] >= '0' &&
+           text->text[digits] <= '9')
+        status = status * 10 + (text->text[digits++] - '0');
+    if (digits == 0 || status > INT32_MAX)
+        return false;
+    text->text += digits;
+    text->length -= digits;
+    *out = (int)(negative ? -status : status);
+    return true;
+}
+
+/* "200/?$rid=1" */
+static bool read_answer(struct mqtt_text rest, struct topics_request *out)
+{
+    struct topics_request request;
+    int status;
+
+    if (!read_status(&rest, &status) || !skip(&rest, "/?") || !read_request(rest, &request))
+        return false;
+    *out = request;
+    out->status = status;
+    return true;
+}
+
 enum topics_kind topics_read(struct mqtt_text topic, const char *device_id, const char *module_id,
                              struct topics_request *out)
 {
@@ -86,21 +118,27 @@ enum topics_kind topics_read(struct mqtt_text topic, const char *device_id, cons
     if (skip(&topic, "$iothub/twin/PATCH/properties/reported/?"))
         return read_request(topic, out) ? TOPICS_TWIN_REPORTED : TOPICS_FORBIDDEN;
     if (skip(&topic, "$iothub/methods/res/"))
-        return TOPICS_METHOD_ANSWER;
-    if (skip_identity(&topic, device_id, module_id) && skip(&topic, "/messages/events") &&
-        (topic.length == 0 || topic.text[0] == '/'))
-        return TOPICS_TELEMETRY;
-    return TOPICS_FORBIDDEN;
+        return read_answer(topic, out) ? TOPICS_METHOD_ANSWER : TOPICS_FORBIDDEN;
+    if (!skip_identity(&topic, device_id, module_id) || !skip(&topic, "/messages/events") ||
+        (topic.length > 0 && !skip(&topic, "/")))
+        return TOPICS_FORBIDDEN;
+    out->bag = topic;
+    return TOPICS_TELEMETRY;
 }
 
 bool topics_may_subscribe(struct mqtt_text filter, const char *device_id, const char *module_id)
 {
     if (topics_equal(filter, TOPICS_RESPONSES) || topics_equal(filter, TOPICS_DESIRED) ||
-        topics_equal(filter, "$iothub/methods/POST/#"))
+        topics_equal(filter, TOPICS_METHODS))
         return true;
     if (!skip_identity(&filter, device_id, module_id))
         return false;
     if (module_id[0] == 0)
         return topics_equal(filter, "/messages/devicebound/#");
     return topics_equal(filter, "/#") || topics_equal(filter, "/inputs/#");
+}
+
+void topics_print_devicebound(char out[TOPICS_DEVICEBOUND_MAX], const char *device_id)
+{
+    snprintf(out, TOPICS_DEVICEBOUND_MAX, "devices/%s/messages/devicebound/#", device_id);
 }

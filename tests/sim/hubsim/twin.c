@@ -69,11 +69,13 @@ static bool is_control(const char *c)
     return u[0] < 0x20 || u[0] == 0x7f || (u[0] == 0xc2 && u[1] >= 0x80 && u[1] <= 0x9f);
 }
 
-/* Characters of a text, control characters left out (4.5, "size computation"). */
-static size_t text_size(const char *text)
+/* Characters of a text, control characters left out (4.5, "size computation"); or its bytes. */
+static size_t text_size(const char *text, enum hub_size_rule rule)
 {
     size_t size = 0;
 
+    if (rule == HUB_SIZE_BYTES)
+        return strlen(text);
     for (; *text != 0; text++) {
         bool starts_character = ((unsigned char)*text & 0xc0) != 0x80;
 
@@ -83,20 +85,22 @@ static size_t text_size(const char *text)
     return size;
 }
 
-static size_t tree_size(const cJSON *item)
+static size_t tree_size(const cJSON *item, enum hub_size_rule rule)
 {
     size_t size = 0;
 
     if (cJSON_IsString(item))
-        return text_size(item->valuestring);
+        return text_size(item->valuestring, rule);
     if (cJSON_IsNumber(item))
         return 8;
     if (cJSON_IsBool(item))
         return 4;
     for (const cJSON *child = item->child; child != NULL; child = child->next) {
+        if (cJSON_IsNull(child)) /* of a patch: it will not be there */
+            continue;
         if (child->string != NULL)
-            size += text_size(child->string);
-        size += tree_size(child);
+            size += text_size(child->string, rule);
+        size += tree_size(child, rule);
     }
     return size;
 }
@@ -118,32 +122,40 @@ static int check_key(const char *key, struct err *err)
     return 0;
 }
 
-/* `depth`: of the container `item`, the section itself being 0. */
-static int check_tree(const cJSON *item, int depth, struct err *err)
+static int check_tree(const cJSON *item, int depth, bool in_array, struct err *err);
+
+static int check_child(const cJSON *child, int depth, bool in_array, struct err *err)
 {
-    bool in_array = cJSON_IsArray(item);
+    int rc = child->string != NULL ? check_key(child->string, err) : 0;
+
+    if (rc != 0)
+        return rc;
+    if (in_array && cJSON_IsNull(child)) {
+        err_set(err, "null inside an array");
+        return -EINVAL;
+    }
+    if (cJSON_IsString(child) && strlen(child->valuestring) > TWIN_STRING_MAX) {
+        err_set(err, "a text is longer than %d bytes", TWIN_STRING_MAX);
+        return -EINVAL;
+    }
+    if (cJSON_IsObject(child) || cJSON_IsArray(child))
+        return check_tree(child, depth + 1, in_array, err);
+    return 0;
+}
+
+/* `depth`: of the container `item`, the section itself being 0. `in_array`: it, or what it is in: null
+ * deletes only where keys are merged. */
+static int check_tree(const cJSON *item, int depth, bool in_array, struct err *err)
+{
+    int rc = 0;
 
     if (depth > TWIN_DEPTH_MAX) {
         err_set(err, "deeper than %d levels", TWIN_DEPTH_MAX);
         return -EINVAL;
     }
-    for (const cJSON *child = item->child; child != NULL; child = child->next) {
-        int rc = child->string != NULL ? check_key(child->string, err) : 0;
-
-        if (rc == 0 && in_array && cJSON_IsNull(child)) {
-            err_set(err, "null inside an array");
-            rc = -EINVAL;
-        }
-        if (rc == 0 && cJSON_IsString(child) && strlen(child->valuestring) > TWIN_STRING_MAX) {
-            err_set(err, "a text is longer than %d bytes", TWIN_STRING_MAX);
-            rc = -EINVAL;
-        }
-        if (rc == 0 && (cJSON_IsObject(child) || cJSON_IsArray(child)))
-            rc = check_tree(child, depth + 1, err);
-        if (rc != 0)
-            return rc;
-    }
-    return 0;
+    for (const cJSON *child = item->child; child != NULL && rc == 0; child = child->next)
+        rc = check_child(child, depth, in_array || cJSON_IsArray(item), err);
+    return rc;
 }
 
 /* ---- merging ---- */
@@ -173,6 +185,7 @@ static int put(cJSON *object, const char *key, cJSON *item)
 struct stamping {
     const char *time;
     int64_t version; /* of desired; 0 = the section has no $lastUpdatedVersion */
+    enum hub_size_rule size_rule;
 };
 
 static int stamp_node(cJSON *metadata, const struct stamping *stamping)
@@ -279,6 +292,17 @@ static int difference(cJSON **out, const cJSON *before, const cJSON *after)
 
 /* ---- writes ---- */
 
+static int check_size(const cJSON *properties, enum hub_size_rule rule, size_t max, struct err *err)
+{
+    size_t size = tree_size(properties, rule);
+
+    if (size <= max)
+        return 0;
+    err_set(err, "the section is larger than %zu KB: %zu %s", max / 1024, size,
+            rule == HUB_SIZE_BYTES ? "bytes" : "characters");
+    return -EFBIG;
+}
+
 /* Copies `section`, merges `patch` into the copy and measures it. */
 static int merged_copy(struct twin_section *out, const struct twin_section *section,
                        const cJSON *patch, const struct stamping *stamping, size_t max,
@@ -289,23 +313,35 @@ static int merged_copy(struct twin_section *out, const struct twin_section *sect
         .metadata = section->metadata != NULL ? cJSON_Duplicate(section->metadata, true) : NULL,
         .version = section->version + 1,
     };
-    int rc = check_tree(patch, 0, err);
+    int rc = check_tree(patch, 0, false, err);
 
     if (rc == 0 &&
         (copy.properties == NULL || (section->metadata != NULL && copy.metadata == NULL)))
         rc = -ENOMEM;
+    if (rc == 0) /* what is too large by itself is not worth the merging */
+        rc = check_size(patch, stamping->size_rule, max, err);
     if (rc == 0)
         rc = merge(copy.properties, copy.metadata, patch, stamping);
-    if (rc == 0 && tree_size(copy.properties) > max) {
-        err_set(err, "larger than %zu KB", max / 1024);
-        rc = -EFBIG;
-    }
+    if (rc == 0)
+        rc = check_size(copy.properties, stamping->size_rule, max, err);
     if (rc != 0) {
         section_done(&copy);
         return rc;
     }
     *out = copy;
     return 0;
+}
+
+/* The back end's body; NULL where it says nothing. */
+struct sections {
+    cJSON *tags, *desired;
+};
+
+static const struct hub_rules *rules_of(const struct twin_context *context)
+{
+    static const struct hub_rules defaults = { 0 };
+
+    return context->rules != NULL ? context->rules : &defaults;
 }
 
 /* One section of the back end's body: 0 and an object, or NULL when it is absent or null. What the
@@ -343,47 +379,82 @@ static int as_difference(cJSON **section, cJSON **made, const cJSON *present)
     return rc;
 }
 
-static int apply(struct twin *twin, const cJSON *tags, const cJSON *desired, const char *stamp,
-                 cJSON **notice, struct err *err)
+/* What a write of the back end makes of a twin, before it is put in place. */
+struct change {
+    struct twin_section tags, desired; /* properties NULL = the section stays */
+    cJSON *told;
+};
+
+static void change_done(struct change *change)
 {
+    section_done(&change->tags);
+    section_done(&change->desired);
+    cJSON_Delete(change->told);
+}
+
+/* Under the rule that says so, a desired section that changes nothing was not sent. */
+static void drop_equal(struct change *change, const struct twin *twin,
+                       const struct hub_rules *rules)
+{
+    if (rules->equal_desired != HUB_EQUAL_IGNORED || change->desired.properties == NULL ||
+        !cJSON_Compare(change->desired.properties, twin->desired.properties, true))
+        return;
+    section_done(&change->desired);
+    change->desired = (struct twin_section){ 0 };
+}
+
+static int prepare(struct change *change, const struct twin *twin, const struct sections *sections,
+                   const struct twin_context *context, struct err *err)
+{
+    const cJSON *tags = sections->tags, *desired = sections->desired;
     const struct twin_section old_tags = { .properties = twin->tags };
-    const struct stamping stamping = { stamp, twin->desired.version + 1 };
-    struct twin_section new_tags = { 0 }, new_desired = { 0 };
-    cJSON *told = NULL;
+    const struct hub_rules *rules = rules_of(context);
+    const struct stamping stamping = { context->stamp, twin->desired.version + 1,
+                                       rules->size_rule };
     int rc = 0;
 
     if (tags != NULL)
-        rc = merged_copy(&new_tags, &old_tags, tags, &stamping, TWIN_TAGS_MAX, err);
+        rc = merged_copy(&change->tags, &old_tags, tags, &stamping, TWIN_TAGS_MAX, err);
     if (rc == 0 && desired != NULL)
-        rc = merged_copy(&new_desired, &twin->desired, desired, &stamping, TWIN_PROPERTIES_MAX,
+        rc = merged_copy(&change->desired, &twin->desired, desired, &stamping, TWIN_PROPERTIES_MAX,
                          err);
-    if (rc == 0 && desired != NULL && says_something(twin->desired.properties, desired)) {
-        told = cJSON_Duplicate(desired, true);
-        rc = told != NULL ? 0 : -ENOMEM;
+    if (rc == 0)
+        drop_equal(change, twin, rules);
+    if (rc == 0 && change->desired.properties != NULL &&
+        says_something(twin->desired.properties, desired)) {
+        change->told = cJSON_Duplicate(desired, true);
+        rc = change->told != NULL ? 0 : -ENOMEM;
     }
+    return rc;
+}
+
+static int apply(struct twin *twin, const struct sections *sections,
+                 const struct twin_context *context, cJSON **notice, struct err *err)
+{
+    struct change change = { .told = NULL };
+    int rc = prepare(&change, twin, sections, context, err);
+
     if (rc != 0) {
-        section_done(&new_tags);
-        section_done(&new_desired);
+        change_done(&change);
         return rc;
     }
-
-    if (tags != NULL) {
+    if (change.tags.properties != NULL) {
         cJSON_Delete(twin->tags);
-        twin->tags = new_tags.properties;
+        twin->tags = change.tags.properties;
     }
-    if (desired != NULL) {
+    if (change.desired.properties != NULL) {
         section_done(&twin->desired);
-        twin->desired = new_desired;
+        twin->desired = change.desired;
     }
-    if (tags != NULL || desired != NULL) {
+    if (change.tags.properties != NULL || change.desired.properties != NULL) {
         twin->etag++;
         twin->version++;
     }
-    *notice = told;
+    *notice = change.told;
     return 0;
 }
 
-static int take_sections(cJSON *body, cJSON **tags, cJSON **desired, struct err *err)
+static int take_sections(cJSON *body, struct sections *out, struct err *err)
 {
     cJSON *properties = member(body, "properties");
     int rc;
@@ -393,42 +464,48 @@ static int take_sections(cJSON *body, cJSON **tags, cJSON **desired, struct err 
         err_set(err, "%s is not an object", properties != NULL ? "properties" : "the twin");
         return -EINVAL;
     }
-    rc = take_section(tags, body, "tags", err);
-    return rc == 0 ? take_section(desired, properties, "desired", err) : rc;
+    rc = take_section(&out->tags, body, "tags", err);
+    return rc == 0 ? take_section(&out->desired, properties, "desired", err) : rc;
 }
 
-int twin_patch(struct twin *twin, cJSON *body, const char *stamp, cJSON **notice, struct err *err)
+int twin_patch(struct twin *twin, cJSON *body, const struct twin_context *context, cJSON **notice,
+               struct err *err)
 {
-    cJSON *tags, *desired;
-    int rc = take_sections(body, &tags, &desired, err);
+    struct sections sections;
+    int rc = take_sections(body, &sections, err);
 
-    return rc == 0 ? apply(twin, tags, desired, stamp, notice, err) : rc;
+    return rc == 0 ? apply(twin, &sections, context, notice, err) : rc;
 }
 
-int twin_replace(struct twin *twin, cJSON *body, const char *stamp, cJSON **notice, struct err *err)
+int twin_replace(struct twin *twin, cJSON *body, const struct twin_context *context, cJSON **notice,
+                 struct err *err)
 {
-    cJSON *tags, *desired, *tags_made = NULL, *desired_made = NULL;
-    int rc = take_sections(body, &tags, &desired, err);
+    bool keep = rules_of(context)->missing_section == HUB_MISSING_KEPT;
+    struct sections sections;
+    cJSON *tags = NULL, *desired = NULL;
+    int rc = take_sections(body, &sections, err);
 
     /* Checked before the difference drops what is null, so that a PUT is refused like a PATCH. */
-    if (rc == 0 && tags != NULL)
-        rc = check_tree(tags, 0, err);
-    if (rc == 0 && desired != NULL)
-        rc = check_tree(desired, 0, err);
+    if (rc == 0 && sections.tags != NULL)
+        rc = check_tree(sections.tags, 0, false, err);
+    if (rc == 0 && sections.desired != NULL)
+        rc = check_tree(sections.desired, 0, false, err);
+    if (rc == 0 && (sections.tags != NULL || !keep))
+        rc = as_difference(&sections.tags, &tags, twin->tags);
+    if (rc == 0 && (sections.desired != NULL || !keep))
+        rc = as_difference(&sections.desired, &desired, twin->desired.properties);
     if (rc == 0)
-        rc = as_difference(&tags, &tags_made, twin->tags);
-    if (rc == 0)
-        rc = as_difference(&desired, &desired_made, twin->desired.properties);
-    if (rc == 0)
-        rc = apply(twin, tags, desired, stamp, notice, err);
-    cJSON_Delete(tags_made);
-    cJSON_Delete(desired_made);
+        rc = apply(twin, &sections, context, notice, err);
+    cJSON_Delete(tags);
+    cJSON_Delete(desired);
     return rc;
 }
 
-int twin_report(struct twin *twin, const cJSON *patch, const char *stamp, struct err *err)
+int twin_report(struct twin *twin, const cJSON *patch, const struct twin_context *context,
+                struct err *err)
 {
-    const struct stamping stamping = { stamp, 0 };
+    const struct hub_rules *rules = rules_of(context);
+    const struct stamping stamping = { context->stamp, 0, rules->size_rule };
     struct twin_section merged;
     int rc;
 
@@ -441,7 +518,8 @@ int twin_report(struct twin *twin, const cJSON *patch, const char *stamp, struct
         return rc;
     section_done(&twin->reported);
     twin->reported = merged;
-    twin->version++;
+    twin->version += rules->report_changes != HUB_REPORT_NEITHER;
+    twin->etag += rules->report_changes == HUB_REPORT_BOTH;
     return 0;
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "tests/sim/hubsim/options.h"
 
 #include <cjson/cJSON.h>
 
@@ -41,26 +42,35 @@ int twin_init(struct twin *twin);
 /* Frees the trees. Safe on a zeroed struct. */
 void twin_done(struct twin *twin);
 
+/* What a write needs to know besides the twin and its body. */
+struct twin_context {
+    const char *stamp;             /* the time in $metadata */
+    const struct hub_rules *rules; /* how the open points are decided; NULL = their defaults */
+};
+
 /* The back end's PATCH: merges `body`'s "tags" and "properties.desired" (4.3: objects merge, null
  * deletes, all else replaces). $version and $metadata of a whole twin sent back are dropped from
- * `body`, the other members ignored. `stamp` is the time in $metadata.
+ * `body`, the other members ignored.
  *
  * `*notice` gets what a connected module is to be told (3.4: the fragment as it was sent), owned by
  * the caller; NULL when there is nothing to tell (no desired section, or it only deletes what is
  * not there).
  *
  * 0, -EINVAL (a rule of 4.5 broken), -EFBIG (a section too large), both with `err`; -ENOMEM. */
-int twin_patch(struct twin *twin, cJSON *body, const char *stamp, cJSON **notice, struct err *err);
+int twin_patch(struct twin *twin, cJSON *body, const struct twin_context *context, cJSON **notice,
+               struct err *err);
 
 /* The back end's PUT: tags and desired become what `body` says, a section that it leaves out
- * becomes empty. `*notice` is the new document plus null for every key that is gone (3.4). Else as
+ * becomes empty (or stays, under that rule). `*notice` is the new document plus null for every key that is gone (3.4). Else as
  * twin_patch. */
-int twin_replace(struct twin *twin, cJSON *body, const char *stamp, cJSON **notice,
+int twin_replace(struct twin *twin, cJSON *body, const struct twin_context *context, cJSON **notice,
                  struct err *err);
 
 /* The module's reported patch: merged into reported. The etag stays, so that device traffic breaks
- * no If-Match of the back end. Errors of twin_patch; keys that start with $ are refused. */
-int twin_report(struct twin *twin, const cJSON *patch, const char *stamp, struct err *err);
+ * no If-Match of the back end (or changes, under that rule). Errors of twin_patch; keys that start
+ * with $ are refused. */
+int twin_report(struct twin *twin, const cJSON *patch, const struct twin_context *context,
+                struct err *err);
 
 /* The twin's etag as text: base64 of the counter in eight bytes, "AAAAAAAAAAc=" for 7. */
 void twin_etag(const struct twin *twin, char out[TWIN_ETAG_MAX]);
