@@ -3,6 +3,7 @@
 import crypto from 'node:crypto';
 import fs from 'node:fs';
 import https from 'node:https';
+import net from 'node:net';
 import path from 'node:path';
 
 import { control } from './lines.js';
@@ -30,12 +31,13 @@ class Hub {
   #args;
   #lines;
 
-  constructor(t, dir, args) {
+  constructor(t, dir, { args, listen, port }) {
     this.#t = t;
-    this.#args = args;
+    this.#args = [...args, '--listen', listen];
     this.folder = dir;
     this.state = path.join(dir, 'hub.db');
-    this.port = 0; // the system's choice at first, the same again afterwards
+    this.address = listen;
+    this.port = port; // 0 is the system's choice at first, the same again afterwards
   }
 
   async start() {
@@ -82,23 +84,32 @@ class Hub {
     return ['--hub-connection-string-file', file, '--port', String(this.port), '--ca-file', this.caFile];
   }
 
-  /** One REST request; gives { status, headers, body } with the body as JSON where it is JSON. */
-  rest(method, resource, { body, etag, policy = 'iothubowner', headers = {} } = {}) {
+  /** The header that signs a policy in. */
+  authorization(policy) {
     const { HostName, SharedAccessKey } = parts(this.policies[policy]);
-    const text = body === undefined ? undefined : JSON.stringify(body);
+    return token(HostName, SharedAccessKey, { policy });
+  }
+
+  /**
+   * One REST request; gives { status, headers, body } with the body as JSON where it is JSON. `text` is a
+   * request body as it stands; an `agent` keeps connections.
+   */
+  rest(method, resource, { body, text = body === undefined ? undefined : JSON.stringify(body), etag,
+    policy = 'iothubowner', headers = {}, agent = false } = {}) {
+    const { HostName } = parts(this.policies[policy]);
     return new Promise((resolve, reject) => {
       const request = https.request({
         method,
-        host: '127.0.0.1',
+        host: this.address,
         port: this.port,
-        servername: this.host,
+        ...(net.isIP(this.host) ? {} : { servername: this.host }),
         path: `${resource}${resource.includes('?') ? '&' : '?'}api-version=2021-04-12`,
         ca: this.ca,
-        agent: false,
+        agent,
         timeout: 10000,
         headers: {
           Host: HostName,
-          Authorization: token(HostName, SharedAccessKey, { policy }),
+          Authorization: this.authorization(policy),
           ...(text === undefined ? {} :
             { 'Content-Type': 'application/json; charset=utf-8', 'Content-Length': Buffer.byteLength(text) }),
           ...(etag === undefined ? {} : { 'If-Match': `"${etag}"` }),
@@ -171,6 +182,7 @@ class Hub {
  * Starts a hub. Its state outlives stop() and kill(); start() brings it back at the same port. With `faults`
  * it can be asked for them: fault() and seen().
  */
-export async function hub(t, { args = [], faults = false } = {}) {
-  return await new Hub(t, folder(t), faults ? [...args, '--control', '127.0.0.1:0'] : args).start();
+export async function hub(t, { args = [], faults = false, listen = '127.0.0.1', port = 0 } = {}) {
+  const all = faults ? [...args, '--control', '127.0.0.1:0'] : args;
+  return await new Hub(t, folder(t), { args: all, listen, port }).start();
 }
