@@ -42,8 +42,8 @@ int credential_file_look(enum credential_file_state *out, const char *path,
                          const struct credential_identity *identity, struct err *detail,
                          struct err *err);
 
-/* Writes the module's connection string with its primary key to `path`: whole or not at all, mode
- * 0600, the owner's, in a folder that is made with mode 0700, the owner's, when it is missing. 0, or
+/* Writes the module's connection string with its primary key to `path`, and the GatewayHostName that
+ * was there: whole or not at all, mode 0600, the owner's, in a folder that is made with mode 0700, the owner's, when it is missing. 0, or
  * -errno with `err`. */
 int credential_file_write(const char *path, const struct credential_identity *identity,
                           const struct credential_owner *owner, struct err *err);

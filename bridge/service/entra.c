@@ -57,7 +57,7 @@ static int add_certificate(struct buf *form, const struct entra *entra,
     rc = assertion_make(&text, &assertion, exchange->env, err);
     if (rc == 0)
         form_add_assertion(form, buf_text(&text));
-    buf_done(&text);
+    secret_file_wipe(&text); /* for ten minutes it is as good as the key */
     return rc;
 }
 

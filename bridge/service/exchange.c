@@ -68,7 +68,7 @@ int exchange_send(const struct exchange *exchange, struct http_request *request,
     retry_begin(&retry, env_now_ms(exchange->env), exchange->retry_for_ms);
     for (;;) {
         if (uncertain != NULL)
-            *uncertain = retry.uncertain;
+            *uncertain = *uncertain || retry.uncertain;
         why.msg[0] = '\0';
         rc = http_send(exchange->http, request, answer, &why);
         say_tried(exchange, request, answer, &why);

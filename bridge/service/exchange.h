@@ -21,7 +21,7 @@ struct exchange {
 };
 
 /* Sends until an answer came that is not to be repeated, the budget is spent, or a signal ends a
- * wait. As http_send; *uncertain (may be NULL) is true when an earlier try may have been done
- * although no answer said so. */
+ * wait. As http_send; *uncertain (may be NULL) becomes true when an earlier try may have been done
+ * although no answer said so, and is not touched otherwise. */
 int exchange_send(const struct exchange *exchange, struct http_request *request,
                   struct http_answer *answer, bool *uncertain, struct err *err);

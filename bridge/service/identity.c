@@ -198,9 +198,10 @@ int identity_fetch_modules(struct verb *verb, struct cJSON **out)
     char path[REST_PATH_MAX];
     char list[REST_PATH_MAX + 16];
     const struct rest_request request = { .method = "GET", .path = list, .repeatable = true };
+    int exit_code = verb_path(verb, path, "devices");
 
-    if (rest_path(path, "devices", verb->device, NULL) != 0)
-        return verb_fail(verb, EX_USAGE, "the name is longer than any of a hub");
+    if (exit_code != EX_OK)
+        return exit_code;
     snprintf(list, sizeof list, "%s/modules", path);
     return verb_fetch(verb, &request, true, out);
 }

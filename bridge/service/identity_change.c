@@ -45,7 +45,7 @@ static int change(struct verb *verb, const char *method, const char *etag, const
 
     if (exit_code == EX_OK)
         exit_code = verb_ask(verb, &request);
-    if (exit_code == EX_OK && verb_lost_race(verb))
+    if (exit_code == EX_OK && verb_lost_race(verb) && !verb->answer.uncertain)
         return verb_fail(verb, EX_TEMPFAIL,
                          "412 somebody else changed the %s, or made it anew; look again, then "
                          "repeat (--force overrides)",
@@ -136,6 +136,16 @@ static bool set_text(cJSON *identity, const char *key, const char *text)
     return cJSON_AddStringToObject(identity, key, text) != NULL;
 }
 
+/* Characters of a text in UTF-8. */
+static size_t count_characters(const char *text)
+{
+    size_t count = 0;
+
+    for (; *text != '\0'; text++)
+        count += ((unsigned char)*text & 0xC0) != 0x80;
+    return count;
+}
+
 /* The identity goes back as it was read, its keys too, with another status. */
 static int set_status(struct verb *verb, cJSON *identity, const char *etag, const char *status)
 {
@@ -161,7 +171,8 @@ static int status_run(const struct command *command, const char *status)
     cJSON *changed = NULL;
     int exit_code = verb_open(&verb, command, command->arguments[0]);
 
-    if (exit_code == EX_OK && verb.options->reason != NULL && strlen(verb.options->reason) > 128)
+    if (exit_code == EX_OK && verb.options->reason != NULL &&
+        count_characters(verb.options->reason) > 128)
         exit_code = verb_fail(&verb, EX_USAGE, "--reason is longer than 128 characters");
     if (exit_code == EX_OK)
         exit_code = choose_etag(&verb, etag, &identity);

@@ -20,6 +20,10 @@ static int show_run(const struct command *command)
     cJSON *identity = NULL;
     int exit_code = verb_open(&verb, command, command->arguments[0]);
 
+    if (exit_code == EX_OK && verb.options->json && verb.options->connection_string)
+        exit_code = verb_fail(&verb, EX_USAGE,
+                              "--json and --connection-string exclude each other; --json "
+                              "--show-keys prints the keys");
     if (exit_code == EX_OK)
         exit_code = identity_fetch(&verb, &identity);
     if (exit_code == EX_OK)

@@ -3,10 +3,12 @@
  * Happy path: one POST, the module's own status and its answer are printed; the exit code follows
  * the module's status. Fails when nobody is there (69), when no answer comes in time (75), and as
  * the hub says. Nothing is ever sent twice: what it asks for may have been done. */
+#include "bridge/service/given.h"
 #include "bridge/service/verb.h"
 
 #include <cjson/cJSON.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
@@ -15,6 +17,8 @@ enum {
     PAYLOAD_MAX = 128 * 1024, /* iot-hub.md section 5.3 */
     MARGIN_S = 15,            /* for the hub's own way, on top of what the module may take */
 };
+
+static const char BYTE_ORDER_MARK[] = "\xEF\xBB\xBF";
 
 /* All of standard input. The exit code. */
 static int read_input(const struct verb *verb, struct buf *out)
@@ -27,33 +31,40 @@ static int read_input(const struct verb *verb, struct buf *out)
             return verb_fail(verb, EX_DATAERR, "the payload is larger than 128 KiB");
     if (ferror(stdin))
         return verb_fail(verb, EX_NOINPUT, "standard input: cannot read it to its end");
+    if (strlen(buf_text(out)) != out->length)
+        return verb_fail(verb, EX_DATAERR, "the payload is no text: it holds a NUL byte");
     return EX_OK;
 }
 
-/* The payload as the user wrote it: JSON if it parses, else a text. NULL without memory. */
-static cJSON *payload_of(const char *text, size_t length)
+/* The payload as the user wrote it: JSON, whose numbers stay as they are, or else a text. The exit
+ * code. */
+static int make_payload(const struct verb *verb, const struct buf *given, cJSON **out)
 {
-    const char *end;
-    cJSON *parsed = cJSON_ParseWithLengthOpts(text, length + 1, &end, 1);
+    const char *text = buf_text(given);
+    struct given_mistake mistake;
+    cJSON *parsed = NULL;
+    int rc = given_json(&parsed, text, given->length, GIVEN_AS_IT_IS, &mistake);
 
-    if (parsed == NULL)
-        return cJSON_CreateString(text);
     cJSON_Delete(parsed);
-    return cJSON_CreateRaw(text); /* its numbers stay as they are */
+    if (rc == -EINVAL)
+        return verb_fail(verb, EX_USAGE, "the payload, line %u, character %u: %s",
+                         mistake.place.line, mistake.place.column, mistake.message);
+    if (rc == 0)
+        *out = cJSON_CreateRaw(text + (strncmp(text, BYTE_ORDER_MARK, 3) == 0 ? 3 : 0));
+    else if (rc == -EBADMSG)
+        *out = cJSON_CreateString(text);
+    return *out != NULL ? EX_OK : verb_fail(verb, EX_SOFTWARE, "out of memory");
 }
 
-static char *print_body(const struct verb *verb, const struct buf *payload)
+/* The body around a payload, which it takes in any case. NULL without memory. */
+static char *print_body(const struct verb *verb, cJSON *payload)
 {
     const struct options *options = verb->options;
     cJSON *body = cJSON_CreateObject();
-    cJSON *node;
     char *text = NULL;
 
-    /* Without a payload it is null: Microsoft's SDKs fail over one that is empty. */
-    node = verb->command->argument_count > 2 ? payload_of(buf_text(payload), payload->length)
-                                             : cJSON_CreateNull();
-    if (!cJSON_AddItemToObject(body, "payload", node)) {
-        cJSON_Delete(node);
+    if (!cJSON_AddItemToObject(body, "payload", payload)) {
+        cJSON_Delete(payload);
         cJSON_Delete(body);
         return NULL;
     }
@@ -72,19 +83,25 @@ static int make_body(const struct verb *verb, char **out)
 {
     const struct command *command = verb->command;
     int exit_code = EX_OK;
-    struct buf payload;
+    cJSON *payload = NULL;
+    struct buf given;
 
-    buf_init(&payload, PAYLOAD_MAX);
-    if (command->argument_count > 2 && strcmp(command->arguments[2], "-") == 0)
-        exit_code = read_input(verb, &payload);
-    else if (command->argument_count > 2 && buf_add_text(&payload, command->arguments[2]) != 0)
+    buf_init(&given, PAYLOAD_MAX);
+    /* Without a payload it is null: Microsoft's SDKs fail over one that is empty. */
+    if (command->argument_count <= 2)
+        buf_add_text(&given, "null");
+    else if (strcmp(command->arguments[2], "-") == 0)
+        exit_code = read_input(verb, &given);
+    else if (buf_add_text(&given, command->arguments[2]) != 0)
         exit_code = verb_fail(verb, EX_DATAERR, "the payload is larger than 128 KiB");
+    if (exit_code == EX_OK)
+        exit_code = make_payload(verb, &given, &payload);
     if (exit_code == EX_OK) {
-        *out = print_body(verb, &payload);
+        *out = print_body(verb, payload);
         if (*out == NULL)
             exit_code = verb_fail(verb, EX_SOFTWARE, "out of memory");
     }
-    buf_done(&payload);
+    buf_done(&given);
     return exit_code;
 }
 
@@ -105,36 +122,42 @@ static int judge(struct verb *verb)
     return verb_judge(verb);
 }
 
+static int print_words(const struct verb *verb, double status, const cJSON *payload)
+{
+    struct buf text;
+    int exit_code;
+
+    buf_init(&text, VERB_TEXT_MAX);
+    buf_printf(&text, "%s: ", verb->name);
+    show_text(&text, verb->command->arguments[1]);
+    buf_printf(&text, " answered %.0f", status);
+    if (payload != NULL && !cJSON_IsNull(payload)) {
+        buf_add_text(&text, ": ");
+        show_value(&text, payload);
+    }
+    exit_code = verb_print(verb, &text, buf_add_text(&text, "\n"));
+    buf_done(&text);
+    return exit_code;
+}
+
 /* Prints the answer. The exit code follows the module's status. */
 static int print_answer(const struct verb *verb, const cJSON *answer)
 {
-    const char *name = verb->command->arguments[1];
     const cJSON *status = cJSON_GetObjectItemCaseSensitive(answer, "status");
     const cJSON *payload = cJSON_GetObjectItemCaseSensitive(answer, "payload");
-    struct buf text;
-    int exit_code;
+    int exit_code = EX_OK;
 
     if (!cJSON_IsNumber(status))
         return verb_fail(verb, EX_UNAVAILABLE, "%ld, but the answer has no status%s",
                          verb->answer.status, answer_remedy(0));
-    buf_init(&text, VERB_TEXT_MAX);
-    if (verb->options->json) {
-        show_json(&text, answer);
-    } else {
-        buf_printf(&text, "%s: ", verb->name);
-        show_text(&text, name);
-        buf_printf(&text, " answered %.0f", status->valuedouble);
-        if (payload != NULL && !cJSON_IsNull(payload)) {
-            buf_add_text(&text, ": ");
-            show_value(&text, payload);
-        }
-    }
-    exit_code = verb_print(verb, &text, buf_add_text(&text, "\n"));
-    buf_done(&text);
+    if (verb->options->json)
+        verb_print_raw(verb); /* its numbers stay as they are */
+    else
+        exit_code = print_words(verb, status->valuedouble, payload);
     if (exit_code != EX_OK || (status->valuedouble >= 200 && status->valuedouble < 300))
         return exit_code;
-    return verb_fail(verb, EX_DATAERR, "the module answered '%s' with %.0f", name,
-                     status->valuedouble);
+    return verb_fail(verb, EX_DATAERR, "the module answered '%s' with %.0f",
+                     verb->command->arguments[1], status->valuedouble);
 }
 
 static int call(struct verb *verb, const char *body)

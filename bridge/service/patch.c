@@ -1,10 +1,12 @@
 /* From arguments to a patch.
  *
- * Happy path: every assignment and document is laid into one object that starts empty; a property
- * that comes twice is a mistake, because which one was meant nobody knows. Then the object is
- * checked against what the hub takes as keys (no '.', '$', blank or control character) and put into
+ * Happy path: every assignment and document is read strictly (given.h) and laid into one object that
+ * starts empty; a property that comes twice is a mistake, because which one was meant nobody knows.
+ * Then the object is checked against what the hub takes as keys (no '.', '$', blank or control character) and put into
  * the request's form. Fails with -EINVAL and a text that names the property. */
 #include "bridge/service/patch.h"
+
+#include "bridge/service/given.h"
 
 #include "config/value.h"
 
@@ -18,12 +20,33 @@
 
 /* ---- laying in ---- */
 
+static int lay_in(cJSON *into, const char *key, cJSON *node, struct err *err);
+
+/* Moves all members of `from` into `into`. */
+static int lay_members(cJSON *into, cJSON *from, struct err *err)
+{
+    int rc = 0;
+
+    while (rc == 0 && from->child != NULL) {
+        cJSON *child = cJSON_DetachItemViaPointer(from, from->child);
+        char *name = strdup(child->string);
+
+        if (name == NULL) {
+            cJSON_Delete(child);
+            return -ENOMEM;
+        }
+        rc = lay_in(into, name, child, err);
+        free(name);
+    }
+    return rc;
+}
+
 /* Moves `node` under `key` into `into`; two objects become one. `node` is freed or moved in any
  * case. */
 static int lay_in(cJSON *into, const char *key, cJSON *node, struct err *err)
 {
     cJSON *present = cJSON_GetObjectItemCaseSensitive(into, key);
-    int rc = 0;
+    int rc;
 
     if (present == NULL) {
         if (cJSON_AddItemToObject(into, key, node))
@@ -31,51 +54,47 @@ static int lay_in(cJSON *into, const char *key, cJSON *node, struct err *err)
         cJSON_Delete(node);
         return -ENOMEM;
     }
-    if (!cJSON_IsObject(present) || !cJSON_IsObject(node)) {
-        err_set(err, "the property '%s' is named twice", key);
+    if (cJSON_IsObject(present) && cJSON_IsObject(node)) {
+        rc = lay_members(present, node, err);
+    } else {
+        err_set(err, "the property '%.100s' is named twice", key);
         rc = -EINVAL;
-    }
-    while (rc == 0 && node->child != NULL) {
-        cJSON *child = cJSON_DetachItemViaPointer(node, node->child);
-        char *name = strdup(child->string);
-
-        if (name == NULL) {
-            cJSON_Delete(child);
-            rc = -ENOMEM;
-        } else {
-            rc = lay_in(present, name, child, err);
-        }
-        free(name);
     }
     cJSON_Delete(node);
     return rc;
 }
 
-/* `text` as JSON, or NULL when it is none. *end is where the reading ended. cJSON does not tell
- * want of memory from what is no JSON: so it is asked twice. */
-static cJSON *parse(const char *text, size_t length, const char **end)
+/* The value behind the '=' of an assignment: JSON, or else the text as it is. */
+static int read_value(cJSON **out, const char *text, struct err *err, int name_length,
+                      const char *name)
 {
-    cJSON *node = cJSON_ParseWithLengthOpts(text, length + 1, end, 1);
+    struct given_mistake mistake;
+    int rc = given_json(out, text, strlen(text), GIVEN_FOR_TWIN, &mistake);
 
-    return node != NULL ? node : cJSON_ParseWithLengthOpts(text, length + 1, end, 1);
+    if (rc == -EINVAL)
+        err_set(err, "the value of '%.*s', character %u: %s", name_length < 100 ? name_length : 100,
+                name, mistake.place.column, mistake.message);
+    if (rc != -EBADMSG)
+        return rc;
+    *out = cJSON_CreateString(text);
+    return *out == NULL ? -ENOMEM : 0;
 }
 
 int patch_add_assignment(struct cJSON *fragment, const char *text, struct err *err)
 {
     const char *equals = strchr(text, '=');
-    const char *end;
     cJSON *node;
     char *path;
-    int rc = 0;
+    int rc;
 
     if (equals == NULL || equals == text) {
         err_set(err, "'%s' is not PROPERTY=VALUE", text);
         return -EINVAL;
     }
+    rc = read_value(&node, equals + 1, err, (int)(equals - text), text);
+    if (rc != 0)
+        return rc;
     path = strndup(text, (size_t)(equals - text));
-    node = parse(equals + 1, strlen(equals + 1), &end);
-    if (node == NULL)
-        node = cJSON_CreateString(equals + 1);
     /* From the last part to the first: each is wrapped into an object of the one before. */
     while (path != NULL && node != NULL && strrchr(path, '.') != NULL) {
         char *dot = strrchr(path, '.');
@@ -99,49 +118,31 @@ int patch_add_assignment(struct cJSON *fragment, const char *text, struct err *e
     return rc;
 }
 
-static void describe_position(struct err *err, const char *source, const char *text,
-                              const char *end)
-{
-    size_t line = 1;
-    size_t column = 1;
-
-    for (; text < end; text++) {
-        column++;
-        if (*text == '\n') {
-            line++;
-            column = 1;
-        }
-    }
-    err_set(err, "%s:%zu:%zu: not JSON from here on", source, line, column);
-}
-
 int patch_add_document(struct cJSON *fragment, const char *text, size_t length, const char *source,
                        struct err *err)
 {
-    const char *end = text;
-    cJSON *root = parse(text, length, &end);
-    int rc = 0;
+    struct given_mistake mistake;
+    cJSON *root = NULL;
+    int rc;
 
-    if (root == NULL) {
-        describe_position(err, source, text, end);
+    if (strspn(text, " \t\r\n") == length) {
+        err_set(err, "%s: empty; a patch is a JSON object", source);
+        return -EINVAL;
+    }
+    rc = given_json(&root, text, length, GIVEN_FOR_TWIN, &mistake);
+    if (rc == -ENOMEM)
+        return rc;
+    if (rc != 0) {
+        err_set(err, "%s:%u:%u: %s", source, mistake.place.line, mistake.place.column,
+                mistake.message);
         return -EINVAL;
     }
     if (!cJSON_IsObject(root)) {
         err_set(err, "%s: a patch is a JSON object, this is not one", source);
         rc = -EINVAL;
     }
-    while (rc == 0 && root->child != NULL) {
-        cJSON *child = cJSON_DetachItemViaPointer(root, root->child);
-        char *name = strdup(child->string);
-
-        if (name == NULL) {
-            cJSON_Delete(child);
-            rc = -ENOMEM;
-        } else {
-            rc = lay_in(fragment, name, child, err);
-        }
-        free(name);
-    }
+    if (rc == 0)
+        rc = lay_members(fragment, root, err);
     cJSON_Delete(root);
     return rc;
 }
@@ -197,11 +198,6 @@ static int finish(cJSON *node, struct err *err)
     for (cJSON *child = node->child; child != NULL && rc == 0; child = child->next) {
         if (cJSON_IsObject(node))
             rc = check_key(child->string, err);
-        if (rc == 0 && cJSON_IsObject(node) &&
-            cJSON_GetObjectItemCaseSensitive(node, child->string) != child) {
-            err_set(err, "the property '%.100s' is named twice", child->string);
-            rc = -EINVAL;
-        }
         if (rc == 0)
             rc = finish(child, err);
     }

@@ -16,12 +16,12 @@ enum patch_form {
     PATCH_WHOLE,   /* it is a twin: its tags and properties.desired count */
 };
 
-/* Adds "path=value": the path's parts are separated by dots, the value is JSON if it parses as
- * such, else text. 0; -ENOMEM; -EINVAL with `err`. */
+/* Adds "path=value": the path's parts are separated by dots, the value is JSON if it is that by
+ * given.h, else text. 0; -ENOMEM; -EINVAL with `err`. */
 int patch_add_assignment(struct cJSON *fragment, const char *text, struct err *err);
 
 /* Adds a document, a JSON object of `length` bytes (a NUL must follow them). `source` names it in
- * messages. 0; -ENOMEM; -EINVAL with `err` (line and column of what is not JSON). */
+ * messages. 0; -ENOMEM; -EINVAL with `err` (line and column of what is no JSON by given.h). */
 int patch_add_document(struct cJSON *fragment, const char *text, size_t length, const char *source,
                        struct err *err);
 

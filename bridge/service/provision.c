@@ -66,7 +66,7 @@ static int refused(const struct provision *p, const char *kind, const char *name
                     answer->body.length);
     return verb_fail(
         &p->verb, answer_exit(answer->status), "%s %s: %s%s", kind, name, text,
-        answer_exit(answer->status) == EX_NOPERM
+        answer_exit(answer->status) == EX_NOPERM && !rest_clock_is_wrong(p->verb.rest)
             ? "; provision wants Entra's role IoT Hub Registry Contributor, or a policy "
               "with registry read and write (iothubowner)"
             : rest_remedy(p->verb.rest, answer));
@@ -111,10 +111,12 @@ static int create(struct provision *p, const char *path, const char *device, con
 
     if (body == NULL)
         return verb_fail(&p->verb, EX_SOFTWARE, "out of memory");
-    exit_code = ask(p, &(struct rest_request){ .method = "PUT", .path = path, .body = body }, kind,
-                    name);
+    exit_code = ask(
+        p,
+        &(struct rest_request){ .method = "PUT", .path = path, .body = body, .repeatable = true },
+        kind, name);
     cJSON_free(body);
-    /* Created by somebody else in this moment: as good. */
+    /* Created by somebody else in this moment, or by a try whose answer was lost: as good. */
     if (exit_code == EX_OK && p->verb.answer.status == 409)
         exit_code = get(p, path, kind, name);
     if (exit_code != EX_OK)

@@ -210,18 +210,19 @@ static int print_json(struct query *query, const cJSON *page)
     bool lines = query->verb.options->json_lines;
     long printed = query->printed;
     struct buf text;
-    int exit_code;
+    int exit_code = EX_OK;
 
     buf_init(&text, VERB_TEXT_MAX);
-    for (const cJSON *row = page->child; row != NULL; row = row->next) {
+    for (const cJSON *row = page->child; row != NULL && exit_code == EX_OK; row = row->next) {
+        buf_clear(&text);
         if (!lines)
             buf_add_text(&text, printed == 0 ? "[" : ",\n");
         show_json(&text, row);
         if (lines)
             buf_add_text(&text, "\n");
         printed++;
+        exit_code = verb_print(&query->verb, &text, text.error);
     }
-    exit_code = verb_print(&query->verb, &text, text.error);
     buf_done(&text);
     return exit_code;
 }
@@ -229,14 +230,13 @@ static int print_json(struct query *query, const cJSON *page)
 /* ---- pages ---- */
 
 /* Notes where to go on. 1 when there is more, 0 after the last page. */
-static int next_page(struct query *query, const cJSON *page)
+static int next_page(struct query *query)
 {
     const char *token = buf_text(&query->verb.answer.continuation);
-    bool again = query->continuation != NULL && strcmp(query->continuation, token) == 0;
 
     if (*token == '\0')
         return 0;
-    if (again && cJSON_GetArraySize(page) == 0)
+    if (query->continuation != NULL && strcmp(query->continuation, token) == 0)
         return -ELOOP;
     free(query->continuation);
     query->continuation = strdup(token);
@@ -269,14 +269,15 @@ static int do_page(struct query *query, bool *more)
     else
         exit_code = print_table(query, page);
     query->printed += cJSON_GetArraySize(page);
-    fflush(stdout);
-    rc = next_page(query, page);
+    if (exit_code == EX_OK)
+        exit_code = verb_flush(&query->verb);
+    rc = next_page(query);
     cJSON_Delete(page);
     *more = rc == 1 && (options->limit == 0 || query->printed < options->limit);
     if (exit_code == EX_OK && rc < 0)
         exit_code = verb_fail(&query->verb, rc == -ENOMEM ? EX_SOFTWARE : EX_UNAVAILABLE,
                               rc == -ENOMEM ? "out of memory"
-                                            : "the hub gives the same empty page again and again");
+                                            : "the hub gives the same page again and again");
     return exit_code;
 }
 

@@ -223,6 +223,8 @@ static int send_request(struct rest *rest, const struct rest_request *request,
         if (rc != 0)
             break;
         rc = send_signed(rest, request, buf_text(&authorization), answer, uncertain, &why);
+        if (rc == -EMSGSIZE && request->page_size > 1)
+            err_set(&why, "the answer is too large; ask for fewer rows at a time with --page-size");
         if (rc != 0)
             err_set(err, "hub %s:%ld: %s", rest_host(rest), rest->port, why.msg);
     } while (rc == 0 && answer->status == 401 && sign_in_renew(rest->sign_in));
@@ -339,14 +341,14 @@ int rest_call(struct rest *rest, const struct rest_request *request, struct rest
 /* ---- what to do about it ---- */
 
 /* Five minutes is what hubs and token services put up with. */
-static bool is_wrong_clock(const struct rest *rest)
+bool rest_clock_is_wrong(const struct rest *rest)
 {
     return llabs(rest->clock_ahead_ms) > 5 * 60 * 1000;
 }
 
 static const char *remedy_of_sign_in(struct rest *rest, long status)
 {
-    if (is_wrong_clock(rest)) {
+    if (rest_clock_is_wrong(rest)) {
         snprintf(rest->remedy, sizeof rest->remedy,
                  "; the clock of this machine is %lld min %s the hub's: set it",
                  llabs(rest->clock_ahead_ms) / 60000,
@@ -394,16 +396,24 @@ int rest_exit(int rc)
     }
 }
 
+/* One id as a segment of a path. */
+static int encode_id(char *out, size_t size, const char *id)
+{
+    if (*id == '\0' || strcmp(id, ".") == 0 || strcmp(id, "..") == 0)
+        return -EINVAL;
+    return sas_percent_encode(out, size, id) < 0 ? -ENOSPC : 0;
+}
+
 int rest_path(char out[REST_PATH_MAX], const char *collection, const char *device,
               const char *module)
 {
     char encoded[2][400] = { "", "" };
-    int rc = sas_percent_encode(encoded[0], sizeof encoded[0], device);
+    int rc = encode_id(encoded[0], sizeof encoded[0], device);
 
-    if (rc >= 0 && module != NULL)
-        rc = sas_percent_encode(encoded[1], sizeof encoded[1], module);
-    if (rc < 0)
-        return -ENOSPC;
+    if (rc == 0 && module != NULL)
+        rc = encode_id(encoded[1], sizeof encoded[1], module);
+    if (rc != 0)
+        return rc;
     snprintf(out, REST_PATH_MAX, "/%s/%s%s%s", collection, encoded[0],
              module == NULL ? "" : "/modules/", encoded[1]);
     return 0;

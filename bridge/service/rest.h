@@ -24,7 +24,8 @@ struct rest_options {
     bool verbose;                 /* says on standard error what it tries */
 };
 
-enum { REST_BODY_MAX = 8 * 1024 * 1024, REST_CONTINUATION_MAX = 8 * 1024 };
+/* A page of a hundred of the largest twins, most of them $metadata, is about 45 MiB. */
+enum { REST_BODY_MAX = 64 * 1024 * 1024, REST_CONTINUATION_MAX = 8 * 1024 };
 
 /* What to ask. `path` begins with '/' and is percent-encoded; what is 0 or NULL is left out. */
 struct rest_request {
@@ -75,10 +76,15 @@ void rest_answer_done(struct rest_answer *answer);
  * and for a refusal that an earlier try may be the cause of. Valid until the next call. */
 const char *rest_remedy(struct rest *rest, const struct rest_answer *answer);
 
+/* Whether this machine's clock was so far from the last answer's that no sign-in is valid. */
+bool rest_clock_is_wrong(const struct rest *rest);
+
 /* The exit code for an error of rest_new or rest_call. */
 int rest_exit(int rc);
 
-/* Writes "/devices/D[/modules/M]" or "/twins/D[/modules/M]" with encoded ids. 0, -ENOSPC. */
+/* Writes "/devices/D[/modules/M]" or "/twins/D[/modules/M]" with encoded ids. 0; -ENOSPC; -EINVAL for
+ * "", "." and "..", encoded or not: servers take them for another address, and DELETE of a module
+ * ".." would be that of its device. */
 enum { REST_PATH_MAX = 1024 };
 int rest_path(char out[REST_PATH_MAX], const char *collection, const char *device,
               const char *module);

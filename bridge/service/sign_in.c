@@ -29,10 +29,25 @@ struct sign_in {
 
 /* ---- a shared access policy ---- */
 
+/* Whether it can stand in a header line. */
+static bool is_line(const char *text)
+{
+    for (; *text != '\0'; text++)
+        if (*text < ' ' || *text > '~')
+            return false;
+    return true;
+}
+
 static int check_policy(const struct sas_connection_string *policy, const char *source,
                         struct err *err)
 {
-    if (policy->device_id[0] != '\0')
+    if (policy->host_name[0] != '[' && strchr(policy->host_name, ':') != NULL)
+        err_set(err, "sign-in %s: HostName is a name without a port; give that with --port",
+                source);
+    else if (!is_line(policy->token))
+        err_set(err, "sign-in %s: SharedAccessSignature holds a character that no token has",
+                source);
+    else if (policy->device_id[0] != '\0')
         err_set(err,
                 "sign-in %s: this is the connection string of the device %.60s; twinctl wants one "
                 "of a policy of the hub (SharedAccessKeyName=...)",

@@ -228,9 +228,9 @@ int twin_change_sides(const struct twin_change *change, struct buf *out, struct 
         rc = find(&list, base, change->now);
     if (table == NULL)
         add_head(out, change->now, "properties");
-    else if (change->base != NULL)
+    else if (change->base != NULL && list.count > 0)
         add_heads(table, heads, sizeof heads / sizeof heads[0]);
-    else
+    else if (list.count > 0)
         add_heads(table, short_heads, sizeof short_heads / sizeof short_heads[0]);
     for (size_t i = 0; i < list.count && rc == 0; i++) {
         if (is_known(&list, i, list.items[i].path))

@@ -28,6 +28,6 @@ int twin_change_plan(const struct twin_change *change, struct buf *out, struct s
 
 /* Appends both sides of a change that came too late: each property that it wanted to change, or
  * that somebody else changed since `base`, with what it was, is, and was to become:
- * {"etag", "properties": [{"path", "was", "now", "wanted", "conflict"}]}, or rows. Both changed it
- * in different ways: that is a conflict. 0 or an error. */
+ * {"etag", "properties": [{"path", "was", "now", "wanted", "conflict"}]}, or rows (none when the
+ * twin is what it wanted). Both changed it in different ways: that is a conflict. 0 or an error. */
 int twin_change_sides(const struct twin_change *change, struct buf *out, struct show_table *table);

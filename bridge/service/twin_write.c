@@ -77,34 +77,41 @@ static int add_document(struct write *write, const char *name)
     return exit_code;
 }
 
-/* "a=1" is an assignment, "./a=1" and "/tmp/a=1" are files. */
+/* "a=1" is an assignment, "./a=1" and "/tmp/a=1" are files, and an object that holds a '=' is what it
+ * looks like. */
 static bool is_assignment(const char *argument)
 {
-    return strchr(argument, '=') != NULL && argument[0] != '/' && argument[0] != '.';
+    return strchr(argument, '=') != NULL && strchr("/.{", argument[0]) == NULL;
+}
+
+/* Lays one patch argument into the fragment. The exit code. */
+static int gather_one(struct write *write, const char *argument)
+{
+    struct err err = { "out of memory" };
+    int rc;
+
+    if (is_assignment(argument))
+        rc = patch_add_assignment(write->fragment, argument, &err);
+    else if (argument[0] == '{')
+        rc = patch_add_document(write->fragment, argument, strlen(argument), "argument", &err);
+    else
+        return add_document(write, argument);
+    return rc == 0 ? EX_OK
+                   : verb_fail(&write->verb, rc == -ENOMEM ? EX_SOFTWARE : EX_USAGE, "patch: %s",
+                               err.msg);
 }
 
 /* Lays all patch arguments into the fragment. The exit code. */
 static int gather(struct write *write)
 {
     const struct command *command = write->verb.command;
-    struct err err = { "out of memory" };
     int exit_code = EX_OK;
 
     write->fragment = cJSON_CreateObject();
     if (write->fragment == NULL)
         return verb_fail(&write->verb, EX_SOFTWARE, "out of memory");
-    for (size_t i = 1; i < command->argument_count && exit_code == EX_OK; i++) {
-        int rc;
-
-        if (!is_assignment(command->arguments[i])) {
-            exit_code = add_document(write, command->arguments[i]);
-            continue;
-        }
-        rc = patch_add_assignment(write->fragment, command->arguments[i], &err);
-        if (rc != 0)
-            exit_code = verb_fail(&write->verb, rc == -ENOMEM ? EX_SOFTWARE : EX_USAGE, "patch: %s",
-                                  err.msg);
-    }
+    for (size_t i = 1; i < command->argument_count && exit_code == EX_OK; i++)
+        exit_code = gather_one(write, command->arguments[i]);
     return exit_code;
 }
 
@@ -160,14 +167,22 @@ static int choose_etag(struct write *write)
 
 /* ---- what is said ---- */
 
-/* The base counts when it is what the change was bound to; --etag may mean an older one. */
+/* Whether the twin as read before is the one that the change is bound to; --etag may mean an older
+ * one. */
+static bool is_bound_to_base(const struct write *write)
+{
+    char etag[VERB_ETAG_MAX];
+
+    return verb_take_etag(etag, verb_text(write->base, "etag")) == 0 &&
+           strcmp(etag, write->etag) == 0;
+}
+
 static struct twin_change change_of(const struct write *write, const cJSON *body, const cJSON *now)
 {
-    bool bound = strcmp(verb_text(write->base, "etag"), write->etag) == 0;
-
-    return (struct twin_change){
-        .body = body, .replace = write->replace, .base = bound ? write->base : NULL, .now = now
-    };
+    return (struct twin_change){ .body = body,
+                                 .replace = write->replace,
+                                 .base = is_bound_to_base(write) ? write->base : NULL,
+                                 .now = now };
 }
 
 /* Shows what would be done. */
@@ -216,6 +231,16 @@ static int show_sides(const struct write *write, const cJSON *body, const cJSON 
     return exit_code;
 }
 
+/* A dry run of what would be refused: it is bound to an etag that is not the twin's. */
+static int show_refusal(const struct write *write, const cJSON *body)
+{
+    verb_fail(&write->verb, 0,
+              "would be refused: its etag is %s, not %s; somebody else changed it: look again",
+              verb_text(write->base, "etag"), write->etag);
+    show_sides(write, body, write->base);
+    return EX_TEMPFAIL;
+}
+
 /* Says that somebody else changed the twin, and shows both sides where the hub still tells. */
 static int lost_race(struct write *write, const cJSON *body)
 {
@@ -223,6 +248,8 @@ static int lost_race(struct write *write, const cJSON *body)
                                           .path = write->path,
                                           .repeatable = true };
     struct verb *verb = &write->verb;
+    const char *remedy = verb->answer.uncertain ? rest_remedy(verb->rest, &verb->answer)
+                                                : answer_remedy(412);
     struct err err = { "" };
     char text[ANSWER_TEXT_MAX];
     char etag[VERB_ETAG_MAX] = "";
@@ -233,7 +260,7 @@ static int lost_race(struct write *write, const cJSON *body)
     if (rest_call(verb->rest, &request, &verb->answer, &err) == 0 &&
         answer_exit(verb->answer.status) == EX_OK)
         now = cJSON_ParseWithLength(buf_text(&verb->answer.body), verb->answer.body.length);
-    verb_fail(verb, 0, "%s%s%s%s", text, answer_remedy(412),
+    verb_fail(verb, 0, "%s%s%s%s", text, remedy,
               verb_take_etag(etag, verb_text(now, "etag")) != 0 ? "" : "; its etag is now ", etag);
     if (now != NULL)
         show_sides(write, body, now);
@@ -292,7 +319,12 @@ static int carry_out(struct write *write)
 
     if (body == NULL)
         return verb_fail(&write->verb, EX_SOFTWARE, "out of memory");
-    exit_code = write->verb.options->dry_run ? show_plan(write, body) : send(write, body);
+    if (!write->verb.options->dry_run)
+        exit_code = send(write, body);
+    else if (strcmp(write->etag, "*") == 0 || is_bound_to_base(write))
+        exit_code = show_plan(write, body);
+    else
+        exit_code = show_refusal(write, body);
     cJSON_Delete(body);
     return exit_code;
 }

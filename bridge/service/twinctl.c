@@ -203,6 +203,7 @@ static const struct command_option options_table[] = {
 #define PATCH_TEXT                                                                                 \
     "PATCH is any of\n"                                                                            \
     "  a.b=1   the property b in a; the value is JSON if it parses, else text\n"                   \
+    "  {...}   a JSON object\n"                                                                    \
     "  FILE    a file with a JSON object; write ./FILE when its name holds a '='\n"                \
     "  -       a JSON object from standard input\n"
 
@@ -260,7 +261,9 @@ static const struct command_verb verbs[] = {
       ETAG | DISABLE, 1, 1, device_disable_run },
     { "query", "QUERY", "ask the hub in its query language",
       "Prints all rows, page after page, as they come: a table for people, with --json one array, "
-      "with --json-lines a row on each line. What was changed a moment ago may not be found yet.\n"
+      "with --json-lines a row on each line. What was changed a moment ago may not be found yet. "
+      "Rows that came before a failure stay printed; the array of --json is not closed then, so "
+      "that nobody takes it for all.\n"
       "\n"
       "  twinctl query \"SELECT * FROM devices.modules\n"
       "                 WHERE deviceId = 'gateway-01'\"\n"

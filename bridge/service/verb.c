@@ -24,6 +24,7 @@ int verb_fail(const struct verb *verb, int exit_code, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    fflush(stdout); /* in a log of both, what was done stands before what failed then */
     return command_fail(verb->command, exit_code, "%s%s%s", verb->name == NULL ? "" : verb->name,
                         verb->name == NULL ? "" : ": ", text);
 }
@@ -44,6 +45,15 @@ int verb_sign_in(struct verb *verb, const struct rest_options *sign_in)
     return rc == 0 ? EX_OK : command_fail(verb->command, rest_exit(rc), "%s", err.msg);
 }
 
+/* Whether it can stand in a message. What else is no id is for the hub to say. */
+static bool is_plain(const char *name)
+{
+    for (; *name != '\0'; name++)
+        if ((unsigned char)*name < ' ' || *name == 0x7F)
+            return false;
+    return true;
+}
+
 /* Whether the verb's table says that it is about devices and modules, or about one of them. */
 static int take_name(struct verb *verb, const char *name)
 {
@@ -51,6 +61,8 @@ static int take_name(struct verb *verb, const char *name)
     const char *slash = strchr(name, '/');
     size_t length = slash == NULL ? strlen(name) : (size_t)(slash - name);
 
+    if (!is_plain(name))
+        return command_fail(verb->command, EX_USAGE, "an id of a hub holds no control characters");
     if (slash != NULL && slash[1] == '\0')
         return command_fail(verb->command, EX_USAGE,
                             "'%s' names no module; a shell takes a $ for its own: "
@@ -99,9 +111,14 @@ void verb_close(struct verb *verb)
 
 int verb_path(struct verb *verb, char out[REST_PATH_MAX], const char *collection)
 {
-    if (rest_path(out, collection, verb->device, verb->module) == 0)
+    int rc = rest_path(out, collection, verb->device, verb->module);
+
+    if (rc == 0)
         return EX_OK;
-    return verb_fail(verb, EX_USAGE, "the name is longer than any of a hub");
+    return verb_fail(verb, EX_USAGE,
+                     rc == -EINVAL ? "'.' and '..' cannot be asked for: an address has another "
+                                     "meaning for them"
+                                   : "the name is longer than any of a hub");
 }
 
 /* ---- requests ---- */
@@ -234,6 +251,13 @@ int verb_print(const struct verb *verb, const struct buf *text, int rc)
                          rc == -ENOSPC ? "too large to show; --json prints it" : "out of memory");
     fputs(buf_text(text), stdout);
     return EX_OK;
+}
+
+int verb_flush(const struct verb *verb)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return EX_OK;
+    return verb_fail(verb, EX_SOFTWARE, "cannot write to standard output");
 }
 
 int verb_print_table(const struct verb *verb, struct show_table *table)

@@ -98,6 +98,10 @@ void verb_style(struct show_style *out);
 /* Prints a text that was put together with `rc`, or says why it could not be. The exit code. */
 int verb_print(const struct verb *verb, const struct buf *text, int rc);
 
+/* Brings what was printed to its reader. The exit code, after saying that nobody took it: who prints
+ * for long has nobody to go on for. */
+int verb_flush(const struct verb *verb);
+
 /* Prints a table and forgets its rows. The exit code. */
 int verb_print_table(const struct verb *verb, struct show_table *table);
 

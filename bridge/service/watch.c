@@ -8,6 +8,8 @@
 #include "base/backoff.h"
 #include "base/timestamp.h"
 #include "bridge/service/difference.h"
+#include "bridge/service/exchange.h"
+#include "bridge/service/given.h"
 #include "bridge/service/show.h"
 #include "bridge/service/verb.h"
 
@@ -80,11 +82,35 @@ static void catch_signals(const struct options *options)
 
 /* ---- --until ---- */
 
+/* What has a value, now or later: a misspelt section would be waited for until the end of days. */
+static bool is_path(const char *path)
+{
+    static const char *const sections[] = { "desired.", "reported.", "tags." };
+    bool known = strcmp(path, "connectionState") == 0 || strcmp(path, "status") == 0;
+
+    for (size_t i = 0; i < sizeof sections / sizeof sections[0]; i++)
+        known = known || strncmp(path, sections[i], strlen(sections[i])) == 0;
+    return known && strstr(path, "..") == NULL && path[strlen(path) - 1] != '.';
+}
+
+/* What it shall be: JSON, or else a text. */
+static int take_value(struct watch *watch, const char *text)
+{
+    struct given_mistake mistake;
+    int rc = given_json(&watch->until, text, strlen(text), GIVEN_AS_IT_IS, &mistake);
+
+    if (rc == -EINVAL)
+        return verb_fail(&watch->verb, EX_USAGE, "--until: the value, character %u: %s",
+                         mistake.place.column, mistake.message);
+    if (rc == -EBADMSG)
+        watch->until = cJSON_CreateString(text);
+    return watch->until != NULL ? EX_OK : verb_fail(&watch->verb, EX_SOFTWARE, "out of memory");
+}
+
 static int take_until(struct watch *watch)
 {
     const char *given = watch->verb.options->until;
     const char *equals = given == NULL ? NULL : strchr(given, '=');
-    const char *end;
 
     if (given == NULL)
         return EX_OK;
@@ -92,19 +118,14 @@ static int take_until(struct watch *watch)
         return verb_fail(&watch->verb, EX_USAGE,
                          "--until wants PATH=VALUE, reported.pump=true, not '%s'", given);
     watch->until_path = strndup(given, (size_t)(equals - given));
-    watch->until = cJSON_ParseWithLengthOpts(equals + 1, strlen(equals + 1) + 1, &end, 1);
-    if (watch->until == NULL)
-        watch->until = cJSON_CreateString(equals + 1);
-    if (watch->until_path == NULL || watch->until == NULL)
+    if (watch->until_path == NULL)
         return verb_fail(&watch->verb, EX_SOFTWARE, "out of memory");
-    if (strchr(watch->until_path, '.') == NULL &&
-        strcmp(watch->until_path, "connectionState") != 0 &&
-        strcmp(watch->until_path, "status") != 0)
+    if (!is_path(watch->until_path))
         return verb_fail(&watch->verb, EX_USAGE,
                          "--until %s: a path begins with desired., reported. or tags., or is "
                          "connectionState or status",
                          watch->until_path);
-    return EX_OK;
+    return take_value(watch, equals + 1);
 }
 
 static bool holds(const struct watch *watch)
@@ -176,7 +197,8 @@ static int print_changes(struct watch *watch, const cJSON *twin)
         watch->changes++;
     }
     exit_code = verb_print(&watch->verb, &text, rc != 0 ? rc : text.error);
-    fflush(stdout);
+    if (exit_code == EX_OK)
+        exit_code = verb_flush(&watch->verb);
     buf_done(&text);
     difference_done(&list);
     return exit_code;
@@ -184,26 +206,34 @@ static int print_changes(struct watch *watch, const cJSON *twin)
 
 /* ---- reading ---- */
 
-/* Whether it may be better later. */
-static bool is_passing(const struct watch *watch, int rc)
+/* How long a reading may take: what --timeout leaves, at most --request-timeout (0: as that is). */
+static long seconds_left(const struct watch *watch)
 {
-    return rc == -EHOSTUNREACH ||
-           (rc == 0 && answer_exit(watch->verb.answer.status) == EX_TEMPFAIL);
+    const struct options *options = watch->verb.options;
+    uint64_t patience_ms = options->sign_in.timeout_ms == 0 ? EXCHANGE_TIMEOUT_MS
+                                                            : options->sign_in.timeout_ms;
+    uint64_t spent_ms = now_ms() - watch->start_ms;
+    uint64_t left_ms = spent_ms < options->timeout_ms ? options->timeout_ms - spent_ms : 0;
+
+    if (options->timeout_ms == 0 || left_ms >= patience_ms)
+        return 0;
+    return (long)(left_ms / 1000 + 1);
 }
 
-static void say_away(struct watch *watch, int rc, const char *why)
+/* Whether it may be better later: the hub or the token service is busy or away, or something between
+ * here and there answers in its place. */
+static bool is_passing(const struct watch *watch, int rc)
 {
-    const struct rest_answer *answer = &watch->verb.answer;
-    char text[ANSWER_TEXT_MAX];
+    int exit_code = rc == 0 ? answer_exit(watch->verb.answer.status) : rest_exit(rc);
 
+    return exit_code == EX_TEMPFAIL || exit_code == EX_UNAVAILABLE;
+}
+
+static void say_away(struct watch *watch, const char *why)
+{
     if (watch->away_ms != 0)
         return;
     watch->away_ms = now_ms();
-    if (rc == 0) {
-        answer_describe(text, answer->status, answer->error_code, buf_text(&answer->body),
-                        answer->body.length);
-        why = text;
-    }
     verb_fail(&watch->verb, 0, "%s; trying again until it works", why);
 }
 
@@ -217,36 +247,53 @@ static void say_back(struct watch *watch)
     backoff_reset(&watch->backoff);
 }
 
-/* One reading; *out stays NULL when the hub is away for a while. The exit code. */
-static int read_twin(struct watch *watch, cJSON **out)
+/* The answer is a twin: *out is the caller's. Otherwise `why` says what it is. */
+static bool take_twin(cJSON **out, const struct rest_answer *answer, char why[ANSWER_TEXT_MAX])
 {
-    const struct rest_request request = { .method = "GET",
-                                          .path = watch->path,
-                                          .repeatable = true };
+    const char *text = buf_text(&answer->body);
+    const char *end;
+    char what[ANSWER_TEXT_MAX];
+
+    if (answer_exit(answer->status) != EX_OK) {
+        answer_describe(why, answer->status, answer->error_code, text, answer->body.length);
+        return false;
+    }
+    *out = cJSON_ParseWithLengthOpts(text, answer->body.length + 1, &end, 1);
+    if (cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(*out, "properties")))
+        return true;
+    cJSON_Delete(*out);
+    *out = NULL;
+    answer_mistaken(what, text, answer->body.length);
+    snprintf(why, ANSWER_TEXT_MAX, "%ld, but the answer is no twin: %.300s", answer->status, what);
+    return false;
+}
+
+/* A reading after the first; *out stays NULL when the hub is away for a while. The exit code. */
+static int read_again(struct watch *watch, cJSON **out)
+{
+    const struct rest_request request = {
+        .method = "GET", .path = watch->path, .timeout_s = seconds_left(watch), .repeatable = true
+    };
     struct verb *verb = &watch->verb;
     struct err err = { "out of memory" };
-    const char *end;
-    int rc;
-    int exit_code;
+    char why[ANSWER_TEXT_MAX];
+    int rc = rest_call(verb->rest, &request, &verb->answer, &err);
 
-    if (watch->twin == NULL)
-        return verb_fetch_twin(verb, watch->path, out);
-    rc = rest_call(verb->rest, &request, &verb->answer, &err);
-    if (is_passing(watch, rc)) {
-        say_away(watch, rc, err.msg);
+    if (rc == 0 && take_twin(out, &verb->answer, why)) {
+        say_back(watch);
         return EX_OK;
     }
-    if (rc != 0)
-        return verb_fail(verb, rest_exit(rc), "%s", err.msg);
-    exit_code = verb_judge(verb);
-    if (exit_code != EX_OK)
-        return exit_code;
-    *out = cJSON_ParseWithLengthOpts(buf_text(&verb->answer.body), verb->answer.body.length + 1,
-                                     &end, 1);
-    exit_code = verb_check_twin(verb, *out);
-    if (exit_code == EX_OK)
-        say_back(watch);
-    return exit_code;
+    if (is_passing(watch, rc) || (rc == 0 && answer_exit(verb->answer.status) == EX_OK)) {
+        say_away(watch, rc == 0 ? why : err.msg);
+        return EX_OK;
+    }
+    return rc == 0 ? verb_judge(verb) : verb_fail(verb, rest_exit(rc), "%s", err.msg);
+}
+
+static int read_twin(struct watch *watch, cJSON **out)
+{
+    return watch->twin == NULL ? verb_fetch_twin(&watch->verb, watch->path, out)
+                               : read_again(watch, out);
 }
 
 /* ---- the loop ---- */

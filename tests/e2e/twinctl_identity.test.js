@@ -147,3 +147,53 @@ test('a device is disabled and enabled, and keeps its keys', async (t) => {
   assert.equal(identity.authentication.symmetricKey, undefined);
   assert.equal(await h.create('gw'), before);
 });
+
+test('a name that an address gives another meaning reaches nobody', async (t) => {
+  const h = await hub(t);
+  await h.create('gw', 'heating');
+  const ctl = ctlOf(t, h);
+
+  for (const name of ['gw/..', 'gw/.', '../heating', './heating'])
+    for (const verb of [['module', 'delete'], ['module', 'show'], ['twin', 'get'], ['twin', 'update'], ['method']]) {
+      const result = await ctl(...verb, name, ...(verb[1] === 'update' ? ['a=1'] : verb[1] ? [] : ['go']));
+      assert.equal(result.code, 64, `${verb} ${name}: ${result.stdout}`);
+      assert.match(result.stderr, /^[^\n]*'\.' and '\.\.' cannot be asked for[^\n]*\n$/);
+    }
+  assert.equal((await ctl('device', 'delete', '..')).code, 64);
+  assert.equal((await h.rest('GET', '/devices/gw')).status, 200, 'a module .. is not its device');
+
+  const odd = await ctl('device', 'show', 'a\nb');
+  assert.equal(odd.code, 64);
+  assert.match(odd.stderr, /^twinctl device show: an id of a hub holds no control characters\n$/);
+});
+
+test('what goes to scripts is JSON, or nothing', async (t) => {
+  const h = await hub(t);
+  await h.create('gw', 'heating');
+  const both = await ctlOf(t, h)('module', 'show', 'gw/heating', '--json', '--connection-string');
+  assert.equal(both.code, 64);
+  assert.equal(both.stdout, '');
+  assert.match(both.stderr, /exclude each other/);
+});
+
+test('a reason is measured in characters', async (t) => {
+  const script = await scripted(t);
+  script.on('GET', /devices\/gw\?/, { body: { deviceId: 'gw', etag: 'MTIz' } }).on('PUT', /./, { body: { deviceId: 'gw' } });
+  const disable = (reason) => run(t, 'twinctl', ['device', 'disable', 'gw', '--reason', reason, '--port', String(script.port),
+    '--ca-file', script.caFile], { env: { IOTHUB_CONNECTION_STRING: SIGN_IN } });
+
+  const longest = await disable('ä'.repeat(128));
+  assert.equal(longest.code, 0, longest.stderr);
+  assert.equal(JSON.parse(script.of('PUT')[0].body).statusReason, 'ä'.repeat(128));
+  assert.equal((await disable('ä'.repeat(129))).code, 64);
+});
+
+test('a change whose answer is lost is not said to be somebody else\'s', async (t) => {
+  const script = await scripted(t);
+  script.on('GET', /devices\/gw\?/, { body: { deviceId: 'gw', etag: 'MTIz' } })
+    .on('PUT', /./, { lost: true }, { status: 412, body: { Message: 'ErrorCode:PreconditionFailed;etag' } });
+  const result = await run(t, 'twinctl', ['device', 'disable', 'gw', '--port', String(script.port), '--ca-file', script.caFile],
+    { env: { IOTHUB_CONNECTION_STRING: SIGN_IN } });
+  assert.equal(result.code, 75, result.stderr);
+  assert.match(result.stderr, /412 .*an earlier try, whose answer was lost, may have done it: look again\n$/);
+});

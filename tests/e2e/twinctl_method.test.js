@@ -78,3 +78,34 @@ test('what the hub answers decides, and a call is never repeated', async (t) => 
       { methodName: 'go', payload: { n: 0.1 }, responseTimeoutInSeconds: 5, connectTimeoutInSeconds: 7 });
   }
 });
+
+test('payloads and answers are what they are, to the last digit', async (t) => {
+  const script = await scripted(t);
+  script.on('POST', /./, { body: '{"status":200,"payload":{"serial":12345678901234567890,"x":1.10}}',
+    headers: { 'Content-Type': 'application/json' } });
+  const ctl = (args, input) => run(t, 'twinctl', ['method', 'gw/m', 'go', ...args, '--port', String(script.port),
+    '--ca-file', script.caFile], { env: { IOTHUB_CONNECTION_STRING: SIGN_IN }, input });
+  const sent = async (...args) => {
+    script.requests.length = 0;
+    const result = await ctl(...args);
+    assert.equal(result.code, 0, result.stderr);
+    return script.requests[0].body.match(/"payload":(.*?),"methodName"/)[1];
+  };
+
+  assert.equal((await ctl(['--json'])).stdout, '{"status":200,"payload":{"serial":12345678901234567890,"x":1.10}}\n');
+  assert.equal(await sent([]), 'null');
+  assert.equal(await sent(['{"serial":12345678901234567890}']), '{"serial":12345678901234567890}');
+  assert.equal(await sent(['007']), '"007"', 'no JSON: a hub would refuse it');
+  assert.equal(await sent(['']), '""');
+  assert.equal(await sent(['-'], '\ufeff[1]'), '[1]');
+  assert.equal(await sent(['-'], 'some\nwords'), '"some\\nwords"');
+
+  script.requests.length = 0;
+  const mistake = await ctl(['{"a":1,\n"a":2}']);
+  assert.equal(mistake.code, 64);
+  assert.match(mistake.stderr, /^twinctl method: gw\/m: the payload, line 2, character 1: "a" stands here again[^\n]*\n$/);
+  const binary = await ctl(['-'], Buffer.from('a\0b'));
+  assert.equal(binary.code, 65);
+  assert.match(binary.stderr, /holds a NUL byte/);
+  assert.equal(script.requests.length, 0);
+});

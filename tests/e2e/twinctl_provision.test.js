@@ -5,7 +5,9 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 
-import { binaries, folder, hub, run } from './lib/index.js';
+import { binaries, folder, hub, run, scripted } from './lib/index.js';
+
+const KEY = 'AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=';
 
 /** A mapping file of two modules for the hub in `dir`; gives its path. */
 function mappingFile(dir, h, credentials = 'credentials') {
@@ -123,4 +125,67 @@ test('a mapping file that is not there is no mistake in it', async (t) => {
   const result = await run(t, 'twinctl', ['provision', '/nowhere/mapping.json', ...h.signIn()]);
   assert.equal(result.code, 66);
   assert.match(result.stderr, /^twinctl provision: \/nowhere\/mapping\.json: cannot read the mapping file: No such file[^\n]*\n$/);
+});
+
+test('a renewed credential leads over the gateway that it led over before', async (t) => {
+  const h = await hub(t);
+  const dir = folder(t);
+  const file = mappingFile(dir, h);
+  const provision = (...args) => run(t, 'twinctl', ['provision', file, ...args, ...h.signIn().slice(0, 2)]);
+  await provision();
+  const credential = path.join(dir, 'credentials/boiler-7');
+  const right = fs.readFileSync(credential, 'utf8');
+  fs.writeFileSync(credential, right.replace(/SharedAccessKey=.*/, `SharedAccessKey=${KEY}`)
+    .replace(';DeviceId', ';GatewayHostName=edge.example;DeviceId'));
+
+  const result = await provision();
+
+  assert.equal(result.code, 0, result.stderr);
+  assert.match(result.stdout, /^module boiler-7: credential renewed: /m);
+  assert.equal(fs.readFileSync(credential, 'utf8'), right.replace(';DeviceId', ';GatewayHostName=edge.example;DeviceId'));
+});
+
+test('in a log of both, what was done stands before what failed then', async (t) => {
+  const h = await hub(t);
+  const dir = folder(t);
+  const file = mappingFile(dir, h);
+  fs.mkdirSync(path.join(dir, 'credentials'));
+  fs.writeFileSync(path.join(dir, 'credentials/boiler-7'), `HostName=localhost;DeviceId=gw;SharedAccessKey=${KEY}`);
+  const both = await run(t, '/bin/sh', ['-c', 'exec "$0" "$@" 2>&1', path.join(binaries, 'twinctl'), 'provision', file,
+    ...h.signIn().slice(0, 2)]);
+
+  assert.equal(both.code, 78);
+  assert.deepEqual(both.stdout.trimEnd().split('\n').map((line) => line.replace(/: \S*\/credentials\/.*/, '')), [
+    'device gateway-01: created', 'module boiler-7: created', 'twinctl provision: module boiler-7',
+    'module boiler-8: created', 'module boiler-8: credential written',
+  ]);
+  assert.match(both.stdout, /is left alone: it is for gw on localhost; move it away/);
+});
+
+test('a wrong clock is not taken for a missing right', async (t) => {
+  const script = await scripted(t);
+  script.on('GET', /./, { status: 401, headers: { Date: new Date(Date.now() - 7200e3).toUTCString() } });
+  const dir = folder(t);
+  const file = mappingFile(dir, { host: 'localhost', port: script.port, caFile: script.caFile });
+  const result = await run(t, 'twinctl', ['provision', file],
+    { env: { IOTHUB_CONNECTION_STRING: `HostName=localhost;SharedAccessKeyName=iothubowner;SharedAccessKey=${KEY}` } });
+  assert.equal(result.code, 77);
+  assert.match(result.stderr, /401 .*; the clock of this machine is (119|120) min before the hub's: set it\n$/);
+});
+
+test('a creation whose answer is lost is asked for again, and found done', async (t) => {
+  const script = await scripted(t);
+  const identity = (moduleId) => ({ deviceId: 'gateway-01', moduleId, authentication: { symmetricKey: { primaryKey: KEY } } });
+  script.on('GET', /devices\/gateway-01\?/, { body: { deviceId: 'gateway-01' } }).on('GET', /modules\?/, { body: [] })
+    .on('PUT', /boiler-7/, { lost: true }, { status: 409, body: { Message: 'ErrorCode:ModuleAlreadyExistsOnDevice;x' } })
+    .on('GET', /boiler-7/, { body: identity('boiler-7') })
+    .on('PUT', /boiler-8/, { status: 503 }, { body: identity('boiler-8') });
+  const dir = folder(t);
+  const file = mappingFile(dir, { host: 'localhost', port: script.port, caFile: script.caFile });
+
+  const result = await run(t, 'twinctl', ['provision', file],
+    { env: { IOTHUB_CONNECTION_STRING: `HostName=localhost;SharedAccessKeyName=iothubowner;SharedAccessKey=${KEY}` } });
+
+  assert.equal(result.code, 0, result.stderr);
+  assert.deepEqual(fs.readdirSync(path.join(dir, 'credentials')).sort(), ['boiler-7', 'boiler-8']);
 });

@@ -58,11 +58,13 @@ test('the continuation is handed back as it came, and an empty one is the end', 
   assert.deepEqual(script.requests.map(({ headers }) => headers['x-ms-max-item-count']), ['5', '5', '5']);
   assert.deepEqual(JSON.parse(script.requests[0].body), { query: 'SELECT a FROM devices' });
 
-  script.clear().on('POST', /./, page([{ a: 1 }], 'x'), page([], 'x'));
-  const loop = await ctl('SELECT a FROM devices');
-  assert.equal(loop.code, 69, loop.stderr);
-  assert.match(loop.stderr, /the same empty page again and again/);
-  assert.equal(script.requests.length, 2);
+  for (const rows of [[], [{ a: 1 }]]) {
+    script.clear().on('POST', /./, page([{ a: 1 }], 'x'), page(rows, 'x'));
+    const loop = await ctl('SELECT a FROM devices');
+    assert.equal(loop.code, 69, loop.stderr);
+    assert.match(loop.stderr, /the same page again and again/);
+    assert.equal(script.requests.length, 2);
+  }
 
   script.clear().on('POST', /./, page([{ a: 1 }, { a: 2 }], 'x'), page([{ a: 3 }, { a: 4 }], 'y'));
   const limited = await ctl('SELECT a FROM devices', '--limit', '3', '--page-size', '2', '--json-lines');
@@ -102,4 +104,19 @@ test('rows that came before a failure stay, and the exit code says that they are
   assert.equal(cut.code, 77);
   assert.match(cut.stderr, /403 IotHubQuotaExceeded: no more today/);
   assert.equal(cut.stdout, '[{"a":1}', 'no whole array that would lack rows');
+});
+
+test('pages of twins as large as twins can be', async (t) => {
+  const script = await scripted(t);
+  const rows = Array.from({ length: 20 }, (_, i) => ({ deviceId: `d${i}`, tags: 'x'.repeat(1 << 20) }));
+  script.on('POST', /./, page(rows));
+
+  const all = await ctlOf(t, script)('SELECT * FROM devices', '--json');
+  assert.equal(all.code, 0, all.stderr);
+  assert.deepEqual(JSON.parse(all.stdout), rows);
+
+  script.clear().on('POST', /./, { body: Buffer.alloc(65 << 20, ' ') });
+  const most = await ctlOf(t, script)('SELECT * FROM devices');
+  assert.equal(most.code, 69);
+  assert.match(most.stderr, /the answer is too large; ask for fewer rows at a time with --page-size\n$/);
 });

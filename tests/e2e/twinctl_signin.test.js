@@ -502,3 +502,18 @@ test('all ways against a hub that has its own Entra', async (t) => {
   refused(await get({ ...ids, AZURE_CLIENT_CERTIFICATE_PATH: stranger.pem }), 77, /CERTIFICATE_PATH\): .*401 AADSTS700027: .*; upload this certificate/);
   refused(await get({ ...ids, AZURE_TENANT_ID: CLIENT, AZURE_CLIENT_SECRET: secret }), 77, /AADSTS90002: /);
 });
+
+test('a watch waits for a token service that is busy', async (t) => {
+  const script = await scripted(t);
+  const twin = (a) => ({ body: { ...TWIN, properties: { desired: { a, $version: 1 }, reported: { $version: 1 } } } });
+  script.on('GET', /twins/, twin(1), twin(2)).on('POST', /oauth2/, token('one', { expires_in: 1 }), { status: 503 }, token('two'));
+
+  const watch = await ctl(t, script, application(script, { AZURE_CLIENT_SECRET: SECRET }),
+    ['watch', 'gw', '--interval', '1s', '--until', 'desired.a=2']);
+
+  assert.equal(watch.code, 0, watch.stderr);
+  const notes = watch.stderr.trimEnd().split('\n').slice(1);
+  assert.match(notes[0], /^twinctl watch: gw: sign-in with client secret .*: 503 .*; trying again until it works$/);
+  assert.match(notes[1], /^twinctl watch: gw: the hub answers again, after \d+ s$/);
+  assert.deepEqual(script.of(/twins/).map(({ headers }) => headers.authorization), [bearer('one'), bearer('two')]);
+});

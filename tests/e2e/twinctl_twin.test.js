@@ -207,11 +207,15 @@ test('mistakes in a patch are found before anybody is asked', async (t) => {
   const ctl = ctlOf(t, script);
   const cases = [
     [['twin', 'update', 'gw/m', 'setpoint', '=', '21'], 66, /patch setpoint: cannot read: .*a single property is NAME=VALUE/],
-    [['twin', 'update', 'gw/m', bad], 64, /bad\.json:3:\d+: not JSON from here on/],
+    [['twin', 'update', 'gw/m', bad], 64, /bad\.json:3:3: a key needs double quotes, write "b"/],
     [['twin', 'update', 'gw/m', 'a=1', 'a=2'], 64, /'a' is named twice/],
     [['twin', 'replace', 'gw/m', 'a.b=null'], 64, /'b' is null: a replacement leaves out/],
     [['twin', 'replace', 'gw/m', '--whole', '-'], 64, /neither tags nor properties\.desired/],
-    [['twin', 'update', 'gw/m', '{"a":1}'], 66, /cannot read/],
+    [['twin', 'update', 'gw/m', '{"a":1,}'], 64, /patch: argument:1:7: a comma before "}" is no JSON/],
+    [['twin', 'update', 'gw/m', '{"a":1}', 'a=2'], 64, /'a' is named twice/],
+    [['twin', 'update', 'gw/m', 'serial=12345678901234567'], 64, /the value of 'serial', character 1: a twin's integers go from/],
+    [['twin', 'update', 'gw/m', 'a="x\\u0000y"'], 64, /the value of 'a', character 3: \\u0000 cannot stand in a text/],
+    [['twin', 'update', 'gw/m', 'a={"zip":007}'], 64, /the value of 'a', character 8: a number does not start with 0/],
   ];
 
   for (const [args, code, message] of cases) {
@@ -221,4 +225,49 @@ test('mistakes in a patch are found before anybody is asked', async (t) => {
     assert.match(result.stderr, /^[^\n]+\n$/);
   }
   assert.equal(script.requests.length, 0);
+});
+
+test('a dry run says what would be refused', async (t) => {
+  const h = await hub(t);
+  await h.create('gateway-01', 'heating');
+  await h.desire('gateway-01', 'heating', { a: 1 });
+  const ctl = (...args) => run(t, 'twinctl', ['twin', ...args, '--dry-run', ...h.signIn()]);
+
+  const stale = await ctl('update', 'gateway-01/heating', 'a=2', '--etag', 'AAAA');
+  assert.equal(stale.code, 75);
+  assert.match(stale.stderr, /^twinctl twin update: gateway-01\/heating: would be refused: its etag is \S+, not AAAA; [^\n]*\n$/);
+  assert.match(stale.stdout, /^! desired\.a +1 +2$/m);
+  assert.equal((await ctl('update', 'gateway-01/heating', 'a=2', '--force')).code, 0);
+  const { etag } = await h.twin('gateway-01', 'heating');
+  assert.equal((await ctl('update', 'gateway-01/heating', 'a=2', '--etag', `"${etag}"`)).code, 0);
+});
+
+test('who comes too late with what is there already sees no empty table', async (t) => {
+  const h = await hub(t);
+  await h.create('gateway-01', 'heating');
+  await h.desire('gateway-01', 'heating', { a: 1 });
+  const ctl = (...args) => run(t, 'twinctl', ['twin', 'update', 'gateway-01/heating', 'a=1', '--etag', 'AAAA', ...args, ...h.signIn()]);
+
+  const text = await ctl();
+  assert.deepEqual([text.code, text.stdout], [75, '']);
+  assert.match(text.stderr, /412 /);
+  assert.deepEqual(JSON.parse((await ctl('--json')).stdout).properties, []);
+});
+
+test('a text that looks like a number stays a text', async (t) => {
+  const h = await hub(t);
+  await h.create('gateway-01', 'heating');
+  const update = await run(t, 'twinctl', ['twin', 'update', 'gateway-01/heating', '--tags', 'zip=00742', 'n=742', ...h.signIn()]);
+  assert.equal(update.code, 0, update.stderr);
+  assert.deepEqual((await h.twin('gateway-01', 'heating')).tags, { zip: '00742', n: 742 });
+});
+
+test('an object on the command line is a patch, whatever it holds', async (t) => {
+  const h = await hub(t);
+  await h.create('gateway-01', 'heating');
+  const update = await run(t, 'twinctl', ['twin', 'update', 'gateway-01/heating', '{"url": "http://x/?a=b", "n": {"d": 1}}', 'n.e=2',
+    ...h.signIn()]);
+  assert.equal(update.code, 0, update.stderr);
+  const { $metadata, $version, ...desired } = (await h.twin('gateway-01', 'heating')).properties.desired;
+  assert.deepEqual(desired, { url: 'http://x/?a=b', n: { d: 1, e: 2 } });
 });

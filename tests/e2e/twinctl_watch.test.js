@@ -1,9 +1,10 @@
 // twinctl watch: what changes, once, through bad weather, until it is told to end.
 
 import assert from 'node:assert/strict';
+import path from 'node:path';
 import { test } from 'node:test';
 
-import { Program, hub, run, scripted, until } from './lib/index.js';
+import { Program, binaries, hub, run, scripted, until } from './lib/index.js';
 
 const KEY = 'AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=';
 const SIGN_IN = `HostName=localhost;SharedAccessKeyName=service;SharedAccessKey=${KEY}`;
@@ -139,4 +140,56 @@ test('lines reach a reader at once', async (t) => {
     await until(() => program.stdout.split('\n').length === rate + 2, { what: `line ${rate}; ${program.said}` });
   }
   await program.stop();
+});
+
+test('what can never be there is not waited for', async (t) => {
+  const script = await scripted(t);
+  script.on('GET', /twins/, { body: twin({ a: 1 }) });
+  for (const until of ['repotred.a=1', 'reported.=1', 'desired..a=1', 'a.b=1', 'properties.desired.a=1', 'version=3', 'tags="x']) {
+    const program = watchScript(t, script, '--until', until, '--timeout', '5s');
+    assert.deepEqual(await program.ended(), { code: 64, signal: null }, until);
+    assert.match(program.stderr, /^twinctl watch: gw\/m: --until [^\n]*\n$/);
+  }
+  const mistake = watchScript(t, script, '--until', 'desired.a={"b":007}');
+  assert.deepEqual(await mistake.ended(), { code: 64, signal: null });
+  assert.match(mistake.stderr, /--until: the value, character 6: a number does not start with 0/);
+  assert.equal(script.requests.length, 0);
+
+  script.clear().on('GET', /twins/, { body: twin({ zip: '007' }) });
+  const text = watchScript(t, script, '--until', 'desired.zip=007', '--timeout', '5s');
+  assert.deepEqual(await text.ended(), { code: 0, signal: null }, 'a text, as twin update makes it');
+});
+
+test('a watch that nobody reads ends', async (t) => {
+  const script = await scripted(t);
+  let rate = 0;
+  script.on('GET', /twins/, (request, response) => response.end(JSON.stringify(twin({ rate: rate++ }))));
+  const program = new Program(t, '/bin/sh', ['-c', 'exec "$0" "$@" >/dev/full', path.join(binaries, 'twinctl'), 'watch', 'gw/m',
+    '--interval', '100ms', '--port', String(script.port), '--ca-file', script.caFile], { env: { IOTHUB_CONNECTION_STRING: SIGN_IN } });
+  assert.deepEqual(await program.ended(), { code: 70, signal: null });
+  assert.match(program.stderr, /gw\/m: cannot write to standard output\n$/);
+});
+
+test('a watch outlives what answers in the place of the hub', async (t) => {
+  const script = await scripted(t);
+  script.on('GET', /twins/, { body: twin({ a: 1 }) }, { body: '<html><title>Sign in</title></html>' },
+    { status: 302, headers: { Location: 'https://portal.example/' } }, { body: {} }, { body: twin({ a: 2 }) });
+
+  const program = watchScript(t, script, '--until', 'desired.a=2');
+
+  assert.deepEqual(await program.ended(), { code: 0, signal: null }, program.stderr);
+  const notes = program.stderr.trimEnd().split('\n').slice(1);
+  assert.equal(notes.length, 2, program.stderr);
+  assert.match(notes[0], /gw\/m: 200, but the answer is no twin: a web page \(Sign in\); trying again until it works$/);
+});
+
+test('a hub that never answers does not hold a watch beyond its time', async (t) => {
+  const script = await scripted(t);
+  script.on('GET', /twins/, { body: twin({ a: 1 }) }, { hang: true });
+  const started = process.hrtime.bigint();
+  const program = watchScript(t, script, '--until', 'desired.a=2', '--timeout', '2s');
+  assert.deepEqual(await program.ended(), { code: 75, signal: null });
+  const seconds = Number(process.hrtime.bigint() - started) / 1e9;
+  assert.ok(seconds < 20, `${seconds} s, not the 60 s of --request-timeout`);
+  assert.match(program.stderr, /--timeout 2s is over, desired\.a is 1\n$/);
 });

@@ -1,5 +1,6 @@
 # bridge/service/: what decides.
 unit_test(answer service_core)
+unit_test(given service_core)
 unit_test(patch service_core)
 unit_test(difference service_core)
 unit_test(show service_core)

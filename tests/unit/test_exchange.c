@@ -170,6 +170,27 @@ static void exchange_send_first_try_of_all_is_certain(void **state)
     assert_false(play(refused, 2, RETRY_REPEATABLE, 30000).uncertain);
 }
 
+/* A first call that ended in 401 after a lost answer, and the one with a new token. */
+static void exchange_send_certain_call_leaves_doubts_of_one_before(void **state)
+{
+    static const struct step steps[] = { { RETRY_ANSWERED, 412, NULL, NULL } };
+    const struct exchange exchange = { NULL, &env, 1, 30000, false };
+    struct http_request request = { .method = "PATCH", .url = "https://h/" };
+    struct http_answer answer;
+    struct err err = { "" };
+    bool uncertain = true;
+
+    (void)state;
+    memset(&world, 0, sizeof world);
+    world.steps = steps;
+    world.count = 1;
+    http_answer_init(&answer, 100);
+
+    assert_int_equal(exchange_send(&exchange, &request, &answer, &uncertain, &err), 0);
+    assert_true(uncertain);
+    http_answer_done(&answer);
+}
+
 static void exchange_send_budget_ends_with_the_last_failure(void **state)
 {
     static const struct step busy[] = { { RETRY_ANSWERED, 503, NULL, "busy" } };
@@ -232,6 +253,7 @@ int main(void)
         cmocka_unit_test(exchange_send_first_answer_is_given_back),
         cmocka_unit_test(exchange_send_passing_failures_are_waited_for),
         cmocka_unit_test(exchange_send_first_try_of_all_is_certain),
+        cmocka_unit_test(exchange_send_certain_call_leaves_doubts_of_one_before),
         cmocka_unit_test(exchange_send_budget_ends_with_the_last_failure),
         cmocka_unit_test(exchange_send_signal_ends_the_waiting),
         cmocka_unit_test(exchange_send_request_keeps_its_own_time_limit),

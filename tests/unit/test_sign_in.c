@@ -230,6 +230,32 @@ static void sign_in_new_without_a_sign_in_leaves_nothing(void **state)
     sign_in_free(NULL);
 }
 
+static void sign_in_new_policy_that_cannot_be_sent_is_refused(void **state)
+{
+    static const struct {
+        const char *string, *message;
+    } cases[] = {
+        { "HostName=localhost:8443;SharedAccessKeyName=s;SharedAccessKey=" KEY, "--port" },
+        { "HostName=localhost;SharedAccessSignature=sr=x\rX-Evil: 1&se=1", "no token has" },
+        { "HostName=localhost;SharedAccessSignature=sr=\xc3\xa4&se=1", "no token has" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct variable from[VARIABLES_MAX] = { { "IOTHUB_CONNECTION_STRING",
+                                                        cases[i].string } };
+        const struct way_asked asked = { .lookup = lookup };
+        struct sign_in *sign_in = NULL;
+        struct err err = { "" };
+
+        set_variables(from);
+        assert_int_equal(sign_in_new(&sign_in, &asked, &err), -EINVAL);
+        assert_null(sign_in);
+        assert_non_null(strstr(err.msg, cases[i].message));
+        assert_null(strstr(err.msg, "Evil"));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -239,6 +265,7 @@ int main(void)
         cmocka_unit_test(sign_in_renew_only_a_token_that_was_there_before),
         cmocka_unit_test(sign_in_header_managed_identity_asks_the_machine),
         cmocka_unit_test(sign_in_new_without_a_sign_in_leaves_nothing),
+        cmocka_unit_test(sign_in_new_policy_that_cannot_be_sent_is_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
