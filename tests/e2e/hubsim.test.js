@@ -2,6 +2,7 @@
 // its switches.
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import https from 'node:https';
 import net from 'node:net';
@@ -170,6 +171,28 @@ test('SIGKILL in a storm of writes loses nothing that was answered', async (t) =
   }
 });
 
+test('a full disk refuses writes, whole, and is no reason to end', async (t) => {
+  const iot = await hub(t);
+  await iot.create('d', 'm');
+  const desired = Object.fromEntries(Array.from({ length: 7 }, (_, i) => [`k${i}`, 'x'.repeat(4000)]));
+  const write = (n) => iot.rest('PATCH', '/twins/d/modules/m', { body: { properties: { desired: { ...desired, n } } } });
+  const limit = (bytes) => execFileSync('prlimit', ['--pid', String(iot.program.pid), `--fsize=${bytes}:`]);
+
+  limit(512 * 1024); // as a file system that is full: no file grows beyond it
+  let n = 0;
+  let answer = { status: 200 };
+  for (; answer.status === 200 && n < 100; n++) answer = await write(n);
+  assert.equal(answer.status, 500, JSON.stringify(answer.body));
+  assert.match(answer.body.Message, /^ErrorCode:ServerError;/);
+  const kept = await iot.twin('d', 'm');
+  assert.equal(kept.properties.desired.n, n - 2);
+  assert.equal((await iot.rest('DELETE', '/devices/d/modules/m')).status, 500);
+  assert.deepEqual(await iot.twin('d', 'm'), kept);
+
+  limit('unlimited');
+  assert.equal((await write(n)).body.properties.desired.$version, kept.properties.desired.$version + 1);
+});
+
 test('a method that waits delays nobody, and its caller may go away', async (t) => {
   const iot = await hub(t);
   await iot.create('gateway-01', 'm');
@@ -330,12 +353,19 @@ test('what cannot be had is said in a line, with an exit code of its own', async
   await new Promise((resolve) => taken.listen(0, '127.0.0.1', resolve));
   t.after(() => taken.close());
   const { port } = taken.address();
+  fs.writeFileSync(path.join(dir, 'empty.db'), '');
+  fs.writeFileSync(path.join(dir, 'text.db'), 'a text of somebody\n'.repeat(100));
 
   for (const [args, code, text] of [
     [[], 64, /--state FILE is missing/],
     [['--state', 'x', '--listen', 'somewhere'], 64, /--listen wants an IP address, not 'somewhere'/],
     [['--state', 'x', '--report-changes', 'all'], 64, /--report-changes is version, both or neither, not 'all'/],
     [['--state', path.join(dir, 'none', 'hub.db')], 78, /No such file/],
+    [['--state', path.join(dir, 'none.db'), '--dump'], 66, /No such file/],
+    [['--state', path.join(dir, 'empty.db'), '--dump'], 78, /not a state of this hubsim/],
+    [['--state', path.join(dir, 'text.db'), '--dump'], 78, /not a state of this hubsim/],
+    [['--state', path.join(dir, 'text.db')], 78, /not a state of this hubsim/],
+    [['--state', dir, '--dump'], 78, /Is a directory/],
     [['--state', path.join(dir, 'a.db'), '--port', String(port)], 75, /in use/],
     [['--state', path.join(dir, 'a.db'), '--port', '0', '--imds', `127.0.0.1:${port}`], 75, /in use/],
     [['--state', path.join(dir, 'a.db'), '--port', '0', '--imds', 'nowhere'], 78, /--imds is not ADDR:PORT/],
@@ -346,4 +376,5 @@ test('what cannot be had is said in a line, with an exit code of its own', async
     assert.match(ended.stderr, text);
     assert.equal(ended.stderr.trimEnd().split('\n').length, 1, ended.stderr);
   }
+  assert.equal(fs.statSync(path.join(dir, 'empty.db')).size, 0);
 });

@@ -70,6 +70,35 @@ test('the grace after the end of a token is an option', async (t) => {
   assert.equal((await failure(tooLate.open())).name, 'UnauthorizedError');
 });
 
+test('a hub whose clock is wrong refuses tokens, until it is right', async (t) => {
+  const h = await sdkHub(t);
+  const connectionString = await h.create(...MODULE);
+
+  await h.fault('* clock 7200');
+  const early = await sdkClient(t, h, connectionString, { retry: false });
+  assert.equal((await failure(early.open())).name, 'UnauthorizedError');
+  await until(() => /refused \(5\): the token has expired/.test(h.program.stderr), { what: 'a reason' });
+  await h.fault('* clock -7200');
+  const late = await sdkClient(t, h, connectionString, { retry: false });
+  await late.open();
+  await h.fault('* clock 0');
+  const stamp = Date.parse((await h.twin(...MODULE)).lastActivityTime);
+
+  assert.ok(Math.abs(stamp + 7200_000 - Date.now()) < 60_000, 'what it did it did two hours ago');
+});
+
+test('a connection that is dropped behind a packet: it was taken, and never answered', async (t) => {
+  const h = await sdkHub(t);
+  const { client, twin } = await openModule(t, h, ID, { retry: false });
+  const lost = next(client, 'disconnect');
+
+  await h.fault(`${ID} drop-after 1`);
+  twin.properties.reported.update({ a: 1 }, () => {});
+  await lost;
+
+  assert.deepEqual(await h.reported(...MODULE), { a: 1 });
+});
+
 test('whom the hub does not know, it does not let in: UnauthorizedError', async (t) => {
   const h = await sdkHub(t);
   const mine = await h.create(...MODULE);

@@ -137,12 +137,15 @@ test('the upgrade: every spelling that a client of the hub has, and no other', a
     request.on('response', (response) => resolve(response.resume().statusCode));
     request.on('upgrade', (response, socket) => {
       socket.destroy();
-      resolve(response.statusCode);
+      resolve(response.headers['sec-websocket-protocol']);
     });
     request.on('error', reject);
     request.end();
   });
-  assert.equal(await upgrade('/$iothub/websocket', { 'Sec-WebSocket-Protocol': 'mqtt' }), 101);
+  assert.equal(await upgrade('/$iothub/websocket', { 'Sec-WebSocket-Protocol': 'mqtt' }), 'mqtt');
+  for (const [offered, spoken] of [['mqttv3.1, mqtt', 'mqtt'], ['MQTT, mqtt', 'MQTT'], ['http, mqtt', 'mqtt']])
+    assert.equal(await upgrade('/$iothub/websocket', { 'Sec-WebSocket-Protocol': offered }), spoken, offered);
+  assert.equal(await upgrade('/$iothub/websocket', { 'Sec-WebSocket-Protocol': 'http' }), 400);
   assert.equal(await upgrade('/$iothub/websocket', { 'Sec-WebSocket-Protocol': 'AMQPWSB10' }), 400);
   assert.equal(await upgrade('/$iothub/websocket', {}), 400);
   assert.equal(await upgrade('/iothub/websocket', { 'Sec-WebSocket-Protocol': 'mqtt' }), 404);

@@ -1,7 +1,7 @@
 /* Clients of hubsim that are out of order.
  *
- * Input: a script: what a client, the clock and the back end do next (enum step). Demanded: what
- * the hub answers is MQTT 3.1.1 of a server; a client that is over stays silent; its output
+ * Input: a script: what a client, the clock, the back end and the faults do next (enum step). Demanded:
+ * what the hub answers is MQTT 3.1.1 of a server, CONNACK first; a client that is over stays silent; its output
  * stays within its limit; only messages for devices want a PUBACK; every call of a method ends once;
  * every message that is kept is whole; and afterwards a good client signs in and gets the twin. */
 #include "tests/sim/hubsim/client.h"
@@ -32,6 +32,7 @@ enum step {
     STEP_SETTLE, /* the oldest message that was heard */
     STEP_LEAVE,  /* DISCONNECT */
     STEP_COUNT,
+    STEP_FAULT = 0xf0, /* and all bytes behind: a line to the control address */
 };
 
 enum { STEPS_MAX = 100, CLIENTS = 2, HEARD_MAX = 64 };
@@ -40,7 +41,7 @@ struct peer {
     struct client *client;
     struct mqtt_reader reader;
     uint64_t deadline_ms;
-    bool over;
+    bool over, greeted;
     unsigned granted;          /* SUBACKs, CONNACK 0 and answers to gets seen */
     bool device;               /* what it signed in as at last */
     char rid[16];              /* of the newest method call that it heard */
@@ -74,9 +75,13 @@ static void read_publish(struct peer *p, const struct mqtt_publish *publish)
     FUZZ_REQUIRE(publish->qos == 1 || !publish->duplicate);
     if (publish->qos == 1) {
         FUZZ_REQUIRE(p->device && begins(publish->topic, "devices/d/messages/devicebound/"));
+        for (size_t i = 0; i < p->heard_count; i++) {
+            if (p->heard[i] != publish->packet_id)
+                continue;
+            FUZZ_REQUIRE(publish->duplicate); /* not acknowledged for a minute */
+            return;
+        }
         FUZZ_REQUIRE(p->heard_count < HEARD_MAX);
-        for (size_t i = 0; i < p->heard_count; i++)
-            FUZZ_REQUIRE(p->heard[i] != publish->packet_id);
         p->heard[p->heard_count++] = publish->packet_id;
     }
     if (begins(publish->topic, "$iothub/twin/res/200/?"))
@@ -99,6 +104,8 @@ static void read_packet(struct peer *p, const struct mqtt_packet *packet)
     uint8_t code;
     size_t count;
 
+    FUZZ_REQUIRE(p->greeted != (packet->type == MQTT_CONNACK));
+    p->greeted = true;
     switch (packet->type) {
     case MQTT_CONNACK:
         FUZZ_REQUIRE(mqtt_parse_connack(packet, &session_present, &code) == 0);
@@ -394,6 +401,39 @@ static void telemetry(struct world *w, struct fuzz_script *script)
     publish(w, topic, how & 1, (struct fuzz_script){ (const uint8_t *)topic, how >> 1 });
 }
 
+/* All faults that leave the stream as it is. */
+static void fault(struct world *w, struct fuzz_script *script)
+{
+    static const char *const names[] = { "d", "d/m", "*" };
+    static const char *const lines[] = {
+        "ok",
+        "drop",
+        "drop-after 2",
+        "refuse 5 1",
+        "delay connack 100",
+        "lose 1",
+        "wipe-session",
+        "half-open",
+        "delay suback 7000",
+        "delay answers 70000",
+        "answer 429 2",
+        "version gap 1",
+        "version duplicate",
+        "version ahead 3",
+        "slow-reader 9",
+        "merge 5",
+        "delay connack 0",
+        "clock -3000",
+    };
+    uint8_t how = fuzz_byte(script);
+    char line[64], answer[FAULTS_ANSWER_MAX];
+
+    snprintf(line, sizeof line, "%s %s", names[how % 3],
+             lines[how / 3 % (sizeof lines / sizeof lines[0])]);
+    faults_run(w->base.faults, line, answer);
+    tick(w);
+}
+
 /* The oldest that was heard, so that the next may come. */
 static void settle(struct world *w)
 {
@@ -429,8 +469,13 @@ static void take_step(struct world *w, struct fuzz_script *script)
     static const char reported[] = "$iothub/twin/PATCH/properties/reported/?$rid=2";
     struct peer *p = &w->peers[w->peer];
     struct fuzz_script taken;
+    uint8_t step = fuzz_byte(script);
 
-    switch ((enum step)(fuzz_byte(script) % STEP_COUNT)) {
+    if (step >= STEP_FAULT) {
+        fault(w, script);
+        return;
+    }
+    switch ((enum step)(step % STEP_COUNT)) {
     case STEP_BYTES:
         taken = fuzz_take(script, fuzz_byte(script));
         say(w, taken.bytes, taken.length);
@@ -496,6 +541,7 @@ static void take_step(struct world *w, struct fuzz_script *script)
         say(w, "\xe0\0", 2);
         break;
     case STEP_COUNT:
+    case STEP_FAULT:
         break;
     }
 }
@@ -503,9 +549,12 @@ static void take_step(struct world *w, struct fuzz_script *script)
 /* Whoever comes next is served. */
 static void require_service(struct world *w)
 {
+    char all_well[] = "* ok", answer[FAULTS_ANSWER_MAX];
+
     w->peer = (w->peer + 1) % CLIENTS;
     peer_close(&w->peers[w->peer]);
     peer_open(w);
+    faults_run(w->base.faults, all_well, answer);
     connect_good(w);
     subscribe(w);
     publish(w, "$iothub/twin/GET/?$rid=9", 0, (struct fuzz_script){ NULL, 0 });

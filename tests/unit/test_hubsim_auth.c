@@ -160,6 +160,10 @@ static void auth_parse_token_of_another_form_is_refused(void **state)
         SAS "sr=h&sig=&se=1",
         SAS "sr=h&sig=%zz&se=1",
         SAS "sr=h&sig=x&se=1&novalue",
+        SAS "sr=h&sig=x&se=1&se=2",
+        SAS "sr=h&sr=h%2Fdevices&sig=x&se=1",
+        SAS "sr=h&sig=x&se=1&SIG=y",
+        SAS "sr=h&sig=x&se=1&skn=&skn=device",
     };
     struct auth_token token;
     char long_host[AUTH_RESOURCE_MAX] = "", long_one[AUTH_RESOURCE_MAX + 64];

@@ -136,6 +136,7 @@ static void client_refused_twin_requests_are_answered_with_status_and_reason(voi
         { "$rid=1", "{", "400/?$rid=1" },
         { "$rid=1", "", "400/?$rid=1" },
         { "$rid=1", "[]", "400/?$rid=1" },
+        { "$rid=1", "{\"a\":4503599627370496}", "400/?$rid=1" },
         { "$rid=1&$version=7", "{}", "412/?$rid=1" },
         { "$rid=1&$version=x", "{}", "400/?$rid=1" },
     };
@@ -240,6 +241,76 @@ static void client_newer_connection_ends_the_older_without_a_word(void **state)
     assert_true(hub_connected(f->base.hub, "d", "m"));
     peer_close(&newer);
     assert_false(hub_connected(f->base.hub, "d", "m"));
+}
+
+/* An owner that lets go of a connection as soon as it hears of it. */
+static void free_peer(void *data)
+{
+    struct peer *peer = data;
+
+    client_free(peer->client);
+    peer->client = NULL;
+}
+
+static void on_call_done(void *data, int rc, int status, const char *payload, size_t length)
+{
+    (void)rc;
+    (void)status;
+    (void)payload;
+    (void)length;
+    ++*(int *)data;
+}
+
+static void client_may_be_freed_when_it_wakes(void **state)
+{
+    const struct hub_message message = { .body = "x", .length = 1 };
+    const struct hub_method method = {
+        .device_id = "d", .module_id = "", .name = "x", .response_timeout_s = 5
+    };
+    static const char *const filters[] = { "$iothub/twin/PATCH/properties/desired/#",
+                                           "$iothub/methods/POST/#",
+                                           "devices/d/messages/devicebound/#" };
+    struct client_fixture *f = *state;
+    char answer[FAULTS_ANSWER_MAX];
+    int ended = 0;
+
+    for (int i = 0; i < 6; i++) {
+        char line[] = "d send 00";
+        struct peer peer = { 0 }, newer;
+        struct buf packet;
+
+        print_message("case %d\n", i);
+        assert_int_equal(client_new(&peer.client, f->base.hub, f->base.now_ms, free_peer, &peer),
+                         0);
+        write_sign_in(&packet, f,
+                      &(struct sign_in){ .device = true,
+                                         .keepalive_s = 60,
+                                         .expiry_s = FIXTURE_WALL_S + 3600,
+                                         .will = "devices/d/messages/events/",
+                                         .will_body = "gone" });
+        mqtt_write_subscribe(&packet, 1, filters, 3, 1);
+        say(&peer, f, &packet);
+        assert_non_null(peer.client); /* it does not wake who speaks to it */
+        if (i == 0)
+            assert_int_equal(fixture_write(&f->base, "d", "", HUB_PATCH,
+                                           "{\"properties\":{\"desired\":{\"x\":1}}}", NULL),
+                             0);
+        else if (i == 1)
+            assert_int_equal(hub_call_method(f->base.hub, &method, on_call_done, &ended, NULL), 0);
+        else if (i == 2)
+            assert_int_equal(hub_send_message(f->base.hub, "d", &message, 0), 0);
+        else if (i == 3)
+            faults_run(f->base.faults, line, answer);
+        else if (i == 4)
+            sign_in(&newer, f, (struct sign_in){ .device = true });
+        else
+            assert_int_equal(hub_delete_identity(f->base.hub, "d", "", NULL), 0);
+        assert_null(peer.client);
+        if (i == 4)
+            peer_close(&newer);
+    }
+    hub_tick(f->base.hub, f->base.now_ms + 5000);
+    assert_int_equal(ended, 1);
 }
 
 /* ---- refusals ---- */
@@ -493,6 +564,7 @@ int main(void)
         TEST(client_subscribe_grants_at_most_quality_1),
         TEST(client_persisted_session_needs_no_new_subscription),
         TEST(client_newer_connection_ends_the_older_without_a_word),
+        TEST(client_may_be_freed_when_it_wakes),
         TEST(client_connect_refused_gets_its_code_and_the_end),
         TEST(client_connect_refused_is_noted_in_one_line),
         TEST(client_connect_disabled_device_gets_code_3),

@@ -104,13 +104,17 @@ static void client_connect_is_refused_as_often_as_asked(void **state)
 static void client_twin_request_answered_by_a_fault_is_not_carried_out(void **state)
 {
     struct client_fixture *f = *state;
+    struct mqtt_publish answer;
+    struct mqtt_packet packet;
     struct peer peer;
     struct twin twin;
 
     open_peer(&peer, f);
     fault(f, "d/m answer 429 2", "ok");
     report(&peer, f, "1");
-    assert_publish(&peer, "$iothub/twin/res/429/?$rid=1", NULL);
+    packet = heard(&peer);
+    assert_int_equal(mqtt_parse_publish(&packet, &answer), 0);
+    assert_memory_equal(answer.payload, "{\"errorCode\":429001,", 20);
     publish(&peer, f, "$iothub/twin/GET/?$rid=2", 0, "");
     assert_publish(&peer, "$iothub/twin/res/429/?$rid=2", NULL);
     assert_int_equal(hub_get_twin(f->base.hub, "d", "m", &twin), 0);
@@ -169,6 +173,27 @@ static void client_wiped_session_is_a_new_one(void **state)
     peer_close(&peer);
     connect_peer(&peer, f, false, false); /* false: no session present */
     peer_close(&peer);
+}
+
+/* One that is away, too: its hub forgot it meanwhile. */
+static void client_session_is_wiped_of_who_is_away(void **state)
+{
+    struct client_fixture *f = *state;
+    struct registry_session session;
+    struct peer peer;
+
+    open_peer(&peer, f);
+    peer_close(&peer);
+    fault(f, "d wipe-session", "ok 0");
+    assert_int_equal(hub_get_session(f->base.hub, "d", "m", &session), 0);
+    fault(f, "d/m wipe-session", "ok 0");
+    assert_int_equal(hub_get_session(f->base.hub, "d", "m", &session), -ENOENT);
+    connect_peer(&peer, f, false, false);
+    peer_close(&peer);
+    sign_in(&peer, f, (struct sign_in){ .device = true });
+    peer_close(&peer);
+    fault(f, "d wipe-session", "ok 0");
+    assert_int_equal(hub_get_session(f->base.hub, "d", "", &session), -ENOENT);
 }
 
 static void client_half_open_neither_hears_nor_says_until_it_is_over(void **state)
@@ -362,7 +387,7 @@ static void client_output_without_room_cuts_whoever_filled_it(void **state)
         struct peer peer;
 
         print_message("case %s\n", lines[i]);
-        sign_in(&peer, f, (struct sign_in){ .clean = true });
+        connect_peer(&peer, f, true, false);
         subscribe(&peer, f);
         fill_output(&peer, 8);
         fault(f, lines[i], i == 2 ? "ok 1" : "ok");
@@ -404,6 +429,15 @@ static void client_kept_back_answers_count_as_output(void **state)
     }
     assert_in_range(asked, CLIENT_OUTPUT_MAX / 33000, CLIENT_OUTPUT_MAX / 32000 + 1);
     peer_close(&peer);
+
+    connect_peer(&peer, f, false, true); /* not all that ever was kept back */
+    for (asked = 0; asked < CLIENT_OUTPUT_MAX / 20000; asked++) {
+        publish(&peer, f, "$iothub/twin/GET/?$rid=1", 0, "");
+        f->base.now_ms += 700;
+        client_tick(peer.client, f->base.now_ms);
+        assert_int_equal(heard(&peer).type, MQTT_PUBLISH);
+    }
+    peer_close(&peer);
 }
 
 static void client_is_dropped_behind_as_many_packets_as_asked(void **state)
@@ -429,6 +463,59 @@ static void client_is_dropped_behind_as_many_packets_as_asked(void **state)
     peer_close(&peer);
 }
 
+static void client_goodbye_is_not_gathered(void **state)
+{
+    struct client_fixture *f = *state;
+    struct peer peer;
+
+    open_peer(&peer, f);
+    fault(f, "d/m merge 50", "ok");
+    say_bytes(&peer, f, "\xc0\0", 2);
+    assert_false(client_may_send(peer.client, f->base.now_ms));
+    say_bytes(&peer, f, "\xe0\0", 2);
+    assert_true(client_may_send(peer.client, f->base.now_ms));
+    peer_close(&peer);
+}
+
+static void client_counts_what_status_shows(void **state)
+{
+    struct client_fixture *f = *state;
+    struct peer peer;
+
+    open_peer(&peer, f);
+    say_bytes(&peer, f, "\xc0\0", 2);
+    fault(f, "d/m lose 1", "ok");
+    publish(&peer, f, "$iothub/twin/GET/?$rid=1", 0, "");
+    report(&peer, f, "2");
+    fault(f, "d/m version gap 1", "ok");
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(fixture_write(&f->base, "d", "m", HUB_PATCH,
+                                       "{\"properties\":{\"desired\":{\"x\":1}}}", NULL),
+                         0);
+    say_bytes(&peer, f, "\xe0\0", 2);
+    peer_close(&peer);
+    fault(f, "d/m status",
+          "ok connects=1 refused=0 subscribed=1 gets=1 patches=1 notices=2 pings=1 lost=2 ended=1");
+}
+
+static void client_named_by_a_fault_is_no_other(void **state)
+{
+    static const char *const others[] = { "d", "d:m", "d/", "d/n", "d/m/", "e/m" };
+    struct client_fixture *f = *state;
+    char line[32];
+    struct peer peer;
+
+    open_peer(&peer, f);
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        snprintf(line, sizeof line, "%s drop", others[i]);
+        fault(f, line, "ok 0");
+    }
+    fault(f, "* wipe-session", "ok 1");
+    peer_close(&peer);
+    connect_peer(&peer, f, false, false); /* it was wiped */
+    peer_close(&peer);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -442,6 +529,7 @@ int main(void)
         TEST(client_lost_answer_was_carried_out),
         TEST(client_notices_are_doubled_lost_and_ahead),
         TEST(client_wiped_session_is_a_new_one),
+        TEST(client_session_is_wiped_of_who_is_away),
         TEST(client_half_open_neither_hears_nor_says_until_it_is_over),
         TEST(client_slow_reader_reads_again_at_its_time),
         TEST(client_bytes_that_were_sent_by_a_fault_may_be_acknowledged),
@@ -453,6 +541,9 @@ int main(void)
         TEST(client_output_without_room_cuts_whoever_filled_it),
         TEST(client_kept_back_answers_count_as_output),
         TEST(client_is_dropped_behind_as_many_packets_as_asked),
+        TEST(client_goodbye_is_not_gathered),
+        TEST(client_counts_what_status_shows),
+        TEST(client_named_by_a_fault_is_no_other),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

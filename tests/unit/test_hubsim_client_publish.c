@@ -275,6 +275,7 @@ static void end(struct peer *peer, struct client_fixture *f, enum end how)
         break;
     case BY_SILENCE:
         client_tick(peer->client, f->base.now_ms + 90 * 1000);
+        assert_kept(f, "d/m gone|a=b;iothub-MessageType=Will;\n"); /* before TCP has ended */
         break;
     case BY_EXPIRY:
         client_tick(peer->client, f->base.now_ms + 60 * 1000);

@@ -144,6 +144,19 @@ static void client_unsubscribe_is_kept_with_the_session(void **state)
     assert_string_equal(session.filters[0].filter, "$iothub/twin/PATCH/properties/desired/#");
 }
 
+static void client_clean_session_leaves_nothing_behind(void **state)
+{
+    struct client_fixture *f = *state;
+    struct registry_session session;
+    struct peer peer;
+
+    connect_peer(&peer, f, true, false);
+    subscribe(&peer, f);
+    unsubscribe(&peer, f, "$iothub/twin/res/#");
+    peer_close(&peer);
+    assert_int_equal(hub_get_session(f->base.hub, "d", "m", &session), -ENOENT);
+}
+
 /* SDKs subscribe to the same again at every connection: a write to the disk that changes nothing. What
  * was taken away behind the client's back stays away. */
 static void client_subscribe_to_the_same_again_writes_nothing(void **state)
@@ -220,6 +233,7 @@ int main(void)
         TEST(client_subscribe_forbidden_filter_is_refused_alone_where_the_rule_says_so),
         TEST(client_subscribe_all_five_in_one_packet_are_granted_and_kept),
         TEST(client_unsubscribe_is_kept_with_the_session),
+        TEST(client_clean_session_leaves_nothing_behind),
         TEST(client_subscribe_to_the_same_again_writes_nothing),
         TEST(client_session_is_kept_as_long_as_the_rule_says),
         TEST(client_session_taken_over_from_a_connection_that_lasts_is_not_old),

@@ -5,6 +5,7 @@
 #include "test_hubsim_jwt_fixture.h"
 
 #include "tests/sim/hubsim/entra.h"
+#include "tests/sim/hubsim/entra_jwt.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -206,6 +207,58 @@ static void entra_token_for_somebody_else_does_not_open_the_hub(void **state)
     assert_int_equal(use(f, ""), 401);
 }
 
+/* Signed with the tenant's own secret, and wrong all the same; or right, and not signed so. */
+static void entra_verify_reads_every_claim(void **state)
+{
+#define ISSUER   "\"iss\":\"https://sts.windows.net/%1$s/\""
+#define AUDIENCE "\"aud\":\"https://iothubs.azure.net\""
+    static const struct {
+        const char *claims; /* %1$s: the tenant, %2$lld: now, %3$lld: its end */
+        bool good;
+    } cases[] = {
+        { "{" ISSUER "," AUDIENCE ",\"exp\":%3$lld,\"nbf\":%2$lld}", true },
+        { "{" ISSUER "," AUDIENCE ",\"exp\":%3$lld,\"x\":%2$lld}", true },
+        { "{" AUDIENCE ",\"exp\":%3$lld,\"nbf\":%2$lld,\"x\":\"%1$s\"}", false },
+        { "{\"iss\":\"https://sts.windows.net/x/\"," AUDIENCE
+          ",\"exp\":%3$lld,\"nbf\":%2$lld,\"x\":\"%1$s\"}",
+          false },
+        { "{" ISSUER ",\"exp\":%3$lld,\"nbf\":%2$lld}", false },
+        { "{" ISSUER ",\"aud\":[\"https://iothubs.azure.net\"],\"exp\":%3$lld,\"nbf\":%2$lld}",
+          false },
+        { "{" ISSUER "," AUDIENCE ",\"exp\":%2$lld,\"nbf\":%2$lld,\"x\":%3$lld}", false },
+        { "{" ISSUER "," AUDIENCE ",\"exp\":\"%3$lld\",\"nbf\":%2$lld}", false },
+        { "{" ISSUER "," AUDIENCE ",\"nbf\":%2$lld,\"x\":%3$lld}", false },
+        { "{" ISSUER "," AUDIENCE ",\"exp\":%3$lld,\"nbf\":%3$lld,\"x\":%2$lld}", false },
+    };
+    struct entra_fixture *f = *state;
+    const long long now = f->rest.base.wall_ms / 1000;
+    unsigned char secret[JWT_SECRET_BYTES], other[JWT_SECRET_BYTES] = { 0 };
+    char *key = NULL, claims[512];
+    struct err err = { "" };
+    struct buf token;
+
+    assert_int_equal(registry_get_text(f->rest.base.registry, "entra/key", &key), 0);
+    assert_int_equal(EVP_Digest(key, strlen(key), secret, NULL, EVP_sha256(), NULL), 1);
+    free(key);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+        snprintf(claims, sizeof claims, cases[i].claims, entra_tenant(f->entra), now, now + 3599);
+#pragma GCC diagnostic pop
+        print_message("case %s\n", claims);
+        buf_init(&token, 2048);
+        assert_int_equal(jwt_print(&token, claims, secret), 0);
+        assert_int_equal(entra_verify(f->entra, buf_text(&token), &err),
+                         cases[i].good ? 0 : -EACCES);
+        buf_clear(&token);
+        assert_int_equal(jwt_print(&token, claims, other), 0);
+        assert_int_equal(entra_verify(f->entra, buf_text(&token), &err), -EACCES);
+        buf_done(&token);
+    }
+#undef ISSUER
+#undef AUDIENCE
+}
+
 static void entra_federated_token_is_what_the_file_holds_now(void **state)
 {
     struct entra_fixture *f = *state;
@@ -357,6 +410,7 @@ int main(void)
         TEST(entra_keeps_its_ids_and_secret),
         TEST(entra_forms_that_prove_nothing_are_refused),
         TEST(entra_token_for_somebody_else_does_not_open_the_hub),
+        TEST(entra_verify_reads_every_claim),
         TEST(entra_federated_token_is_what_the_file_holds_now),
         TEST(entra_assertion_must_be_of_the_application_and_in_time),
         TEST(entra_managed_identity_gets_a_token_in_the_form_of_a_machine),

@@ -123,6 +123,20 @@ static void exchange_start_cut_path_touches_nothing(void **state)
     exchange_free(exchange);
 }
 
+static void exchange_start_without_a_header_that_was_sent_touches_nothing(void **state)
+{
+    struct hub_fixture *f = *state;
+    struct exchange *exchange = start_of("DELETE", "/devices/d", -1);
+    struct identity identity;
+
+    fixture_create(f, "d", "");
+    exchange->header_is_lost = true;
+    assert_int_equal(exchange_start(exchange, f->hub), EXCHANGE_RESPOND);
+    assert_int_equal(exchange->response.status, 400);
+    assert_int_equal(hub_get_identity(f->hub, "d", "", &identity), 0);
+    exchange_free(exchange);
+}
+
 static void exchange_body_longer_than_announced_hangs_up(void **state)
 {
     struct hub_fixture *f = *state;
@@ -261,6 +275,7 @@ int main(void)
         TEST(exchange_start_chunked_is_refused_at_once),
         TEST(exchange_start_too_large_is_answered_behind_the_body),
         TEST(exchange_start_cut_path_touches_nothing),
+        TEST(exchange_start_without_a_header_that_was_sent_touches_nothing),
         TEST(exchange_body_that_is_the_head_again_is_answered_and_not_done),
         TEST(exchange_body_whose_later_piece_looks_like_a_head_is_a_body),
         TEST(exchange_of_a_method_is_ready_later),

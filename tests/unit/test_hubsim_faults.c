@@ -104,6 +104,13 @@ static void faults_run_wrong_lines_change_nothing_and_say_what_is_right(void **s
         "d/m ok ok",
         "d/m drop now",
         "d/m lose 99999999999",
+        "d/m drop-after",
+        "d/m drop-after 0",
+        "d/m clock 5",
+        "* clock",
+        "* clock -",
+        "* clock 5 5",
+        "* clock 400000000",
     };
     struct struck struck = { 0 };
     struct faults_plan *plan;
@@ -125,6 +132,35 @@ static void faults_run_wrong_lines_change_nothing_and_say_what_is_right(void **s
     for (int i = 0; i < FAULTS_STEPS; i++)
         assert_int_equal(faults_delay_ms(plan, (enum faults_step)i), 0);
     assert_int_equal(struck.count, 0);
+    assert_false(faults_drop(plan));
+    assert_true(faults_clock_ms(*state) == 0);
+}
+
+static void faults_drop_is_told_with_the_last_packet(void **state)
+{
+    struct faults_plan *plan = faults_plan(*state, "d/m"), *other = faults_plan(*state, "d/n");
+
+    run(*state, "d/m drop-after 2", "ok");
+    assert_false(faults_drop(other));
+    assert_false(faults_drop(plan));
+    assert_true(faults_drop(plan));
+    assert_false(faults_drop(plan));
+    run(*state, "* drop-after 2", "ok"); /* counted together */
+    assert_false(faults_drop(plan));
+    assert_true(faults_drop(other));
+}
+
+static void faults_clock_is_off_by_seconds_until_it_is_right(void **state)
+{
+    run(*state, "* clock -90", "ok");
+    assert_true(faults_clock_ms(*state) == -90000);
+    run(*state, "* clock 316000000", "ok");
+    assert_true(faults_clock_ms(*state) == INT64_C(316000000000));
+    run(*state, "* clock 0", "ok");
+    assert_true(faults_clock_ms(*state) == 0);
+    run(*state, "* clock 5", "ok");
+    run(*state, "* ok", "ok 0");
+    assert_true(faults_clock_ms(*state) == 0);
 }
 
 static void faults_run_bytes_that_are_too_many_are_refused(void **state)
@@ -280,6 +316,8 @@ static void faults_without_a_plan_there_are_none(void **state)
     assert_false(faults_refuse(NULL, &code));
     assert_false(faults_lose(NULL));
     assert_false(faults_text_frame(NULL));
+    assert_false(faults_drop(NULL));
+    assert_true(faults_clock_ms(NULL) == 0);
     assert_int_equal(faults_status(NULL, FAULTS_GET), 0);
     assert_int_equal(faults_delay_ms(NULL, FAULTS_CONNACK), 0);
     assert_int_equal(faults_notice(NULL, &ahead), 1);
@@ -310,6 +348,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(faults_run_wrong_lines_change_nothing_and_say_what_is_right),
+        TEST(faults_drop_is_told_with_the_last_packet),
+        TEST(faults_clock_is_off_by_seconds_until_it_is_right),
         TEST(faults_run_bytes_that_are_too_many_are_refused),
         TEST(faults_refuse_counts_down_and_gives_the_code),
         TEST(faults_everybody_is_asked_behind_the_identity),

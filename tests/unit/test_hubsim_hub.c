@@ -239,6 +239,8 @@ static void hub_put_identity_the_51st_module_is_refused(void **state)
 
 static void hub_put_identity_drops_when_keys_change_or_the_device_is_disabled(void **state)
 {
+    struct identity identity;
+    char body[256];
     struct hub_fixture *f = *state;
     struct witness m = attached(f, "d", "m"), n = attached(f, "d", "n");
 
@@ -252,6 +254,19 @@ static void hub_put_identity_drops_when_keys_change_or_the_device_is_disabled(vo
                      0);
     assert_string_not_equal(m.dropped, "");
     assert_string_equal(n.dropped, "");
+
+    assert_int_equal(hub_get_identity(f->hub, "d", "m", &identity), 0);
+    snprintf(body, sizeof body,
+             "{\"authentication\":{\"symmetricKey\":"
+             "{\"primaryKey\":\"%s\",\"secondaryKey\":\"AAECAwQFBgcICQoLDA0ODw==\"}}}",
+             identity.primary_key);
+    for (int i = 0; i < 2; i++) { /* another secondary key; another way to sign in */
+        m.dropped[0] = 0;
+        hub_attach(f->hub, &m.client);
+        assert_int_equal(put_identity(f, "d", "m", body, "*", NULL), 0);
+        assert_string_not_equal(m.dropped, "");
+        snprintf(body, sizeof body, "{\"authentication\":{\"type\":\"certificateAuthority\"}}");
+    }
     assert_int_equal(put_identity(f, "d", "", "{\"status\":\"disabled\"}", "*", NULL), 0);
     assert_string_not_equal(n.dropped, "");
 }

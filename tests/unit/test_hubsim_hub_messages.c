@@ -103,6 +103,27 @@ static void hub_send_message_whose_properties_fit_into_no_topic_is_refused(void 
     free(value);
 }
 
+static bool note_bag(void *data, const struct registry_message *message)
+{
+    snprintf(data, 256, "%s", message->bag);
+    return true;
+}
+
+static void hub_send_message_goes_where_the_sender_says_or_to_the_device(void **state)
+{
+    static const struct bag_property to = { "to", "/elsewhere", true };
+    const struct hub_message with = { .properties = &to, .property_count = 1 };
+    struct hub_fixture *f = *state;
+    char bag[256] = "";
+
+    assert_int_equal(hub_send_message(f->hub, "d", &with, 0), 0);
+    assert_int_equal(send(f, "e", "1", 0), 0);
+    assert_int_equal(hub_each_pending(f->hub, "d", 0, note_bag, bag), 0);
+    assert_string_equal(bag, "%24.to=%2Felsewhere");
+    assert_int_equal(hub_each_pending(f->hub, "e", 0, note_bag, bag), 0);
+    assert_string_equal(bag, "%24.to=%2Fdevices%2Fe%2Fmessages%2Fdevicebound");
+}
+
 static void hub_each_pending_shows_what_is_still_good(void **state)
 {
     struct hub_fixture *f = *state;
@@ -197,6 +218,7 @@ int main(void)
         TEST(hub_send_message_the_51st_is_refused),
         TEST(hub_send_message_over_64_kb_is_refused),
         TEST(hub_send_message_whose_properties_fit_into_no_topic_is_refused),
+        TEST(hub_send_message_goes_where_the_sender_says_or_to_the_device),
         TEST(hub_each_pending_shows_what_is_still_good),
         TEST(hub_purge_messages_leaves_those_of_others),
         TEST(hub_delete_identity_takes_its_messages_along),

@@ -76,6 +76,19 @@ static void messages_add_over_the_count_forgets_the_oldest(void **state)
     messages_free(messages);
 }
 
+static void note_number(void *data, const struct hub_message *message)
+{
+    *(uint64_t *)data = message->number;
+}
+
+static uint64_t oldest(const struct messages *messages)
+{
+    uint64_t number = 0;
+
+    messages_each(messages, 0, 1, note_number, &number);
+    return number;
+}
+
 static void messages_add_over_the_bytes_forgets_as_many_as_needed(void **state)
 {
     char large[1001] = "", huge[5001] = "";
@@ -90,12 +103,30 @@ static void messages_add_over_the_bytes_forgets_as_many_as_needed(void **state)
     assert_int_equal(add(messages, large), 0);
     assert_int_equal(add(messages, large), 0);
     assert_int_equal(add(messages, "e"), 0);
+    assert_int_equal(oldest(messages), 1);
     assert_kept(messages, 4, 10, "5:e;");
 
-    assert_int_equal(add(messages, large), 0); /* 3, and those before it, made room */
-    assert_kept(messages, 4, 1, "5:e;");
+    assert_int_equal(add(messages, large), 0);
+    assert_int_equal(oldest(messages), 4); /* 3, and those before it, made room */
     assert_int_equal(add(messages, huge), -EFBIG);
-    assert_kept(messages, 4, 1, "5:e;"); /* what cannot be kept takes nobody's place */
+    assert_int_equal(oldest(messages), 4); /* what cannot be kept takes nobody's place */
+    messages_free(messages);
+}
+
+static void messages_add_in_place_of_all_others_keeps_it(void **state)
+{
+    char large[2001] = "";
+    struct messages *messages;
+
+    (void)state;
+    memset(large, 'x', sizeof large - 1);
+    assert_int_equal(messages_new(&messages, 100, 2500), 0);
+    for (uint64_t i = 1; i <= 3; i++) {
+        assert_int_equal(add(messages, large), 0);
+        assert_int_equal(oldest(messages), i);
+    }
+    assert_int_equal(add(messages, "b"), 0);
+    assert_kept(messages, 3, 10, "4:b;");
     messages_free(messages);
 }
 
@@ -154,6 +185,7 @@ int main(void)
         cmocka_unit_test(messages_each_shows_the_oldest_first_behind_a_number),
         cmocka_unit_test(messages_add_over_the_count_forgets_the_oldest),
         cmocka_unit_test(messages_add_over_the_bytes_forgets_as_many_as_needed),
+        cmocka_unit_test(messages_add_in_place_of_all_others_keeps_it),
         cmocka_unit_test(messages_add_keeps_a_copy_of_everything),
         cmocka_unit_test(messages_free_of_nothing_does_nothing),
     };

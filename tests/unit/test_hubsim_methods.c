@@ -182,6 +182,23 @@ static void hub_answer_call_of_others_or_unknown_is_dropped(void **state)
     hub_detach(w->base.hub, &n.client);
 }
 
+/* Request ids can be guessed. */
+static void hub_answer_call_that_was_not_asked_is_dropped(void **state)
+{
+    struct world *w = *state;
+
+    w->m.takes = false;
+    hub_attach(w->base.hub, &w->m.client);
+    assert_int_equal(call(w, 10, 30, NULL), 0);
+    answer(w, &w->m, "1", "1");
+    assert_int_equal(w->outcome.times, 0);
+    w->m.takes = true;
+    hub_takes_calls(w->base.hub, &w->m.client);
+    assert_string_equal(w->m.rid, "1");
+    answer(w, &w->m, "1", "1");
+    assert_int_equal(w->outcome.times, 1);
+}
+
 static void hub_answer_call_several_under_way_are_told_apart(void **state)
 {
     struct world *w = *state;
@@ -210,6 +227,21 @@ static void hub_answer_call_not_json_is_told_as_such(void **state)
     assert_int_equal(call(w, 0, 30, NULL), 0);
     answer(w, &w->m, w->m.rid, "{done}");
     assert_int_equal(w->outcome.times, 1);
+    assert_int_equal(w->outcome.rc, -EBADMSG);
+}
+
+/* The range of a twin's integers is the twin's. */
+static void hub_answer_call_with_integers_of_64_bits_is_json(void **state)
+{
+    struct world *w = *state;
+
+    hub_attach(w->base.hub, &w->m.client);
+    assert_int_equal(call(w, 0, 30, NULL), 0);
+    answer(w, &w->m, w->m.rid, "{\"ns\":1732300000000000000}");
+    assert_int_equal(w->outcome.rc, 0);
+    assert_string_equal(w->outcome.payload, "{\"ns\":1732300000000000000}");
+    assert_int_equal(call(w, 0, 30, NULL), 0);
+    answer(w, &w->m, w->m.rid, "{\"ns\":1732300000000000000");
     assert_int_equal(w->outcome.rc, -EBADMSG);
 }
 
@@ -252,6 +284,20 @@ static void hub_call_method_nobody_there_ends_at_the_connect_timeout(void **stat
         assert_int_equal(w->outcome.times, 1);
         assert_int_equal(w->outcome.rc, -ENOTCONN);
     }
+}
+
+static void hub_tick_says_the_earliest_deadline(void **state)
+{
+    static const uint32_t connect_s[] = { 10, 2, 5 };
+    struct world *w = *state;
+
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(call(w, connect_s[i], 30, NULL), 0);
+    assert_true(later(w, 0) == w->base.now_ms + 2000);
+    assert_true(later(w, 2000) == w->base.now_ms + 3000);
+    assert_int_equal(w->outcome.times, 1);
+    later(w, 8000);
+    assert_int_equal(w->outcome.times, 3);
 }
 
 static void hub_call_method_connected_but_not_subscribed_counts_as_absent(void **state)
@@ -520,10 +566,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(hub_call_method_answered_tells_status_and_payload_once),
         TEST(hub_answer_call_of_others_or_unknown_is_dropped),
+        TEST(hub_answer_call_that_was_not_asked_is_dropped),
         TEST(hub_answer_call_several_under_way_are_told_apart),
         TEST(hub_answer_call_not_json_is_told_as_such),
+        TEST(hub_answer_call_with_integers_of_64_bits_is_json),
         TEST(hub_answer_call_from_the_next_connection_counts),
         TEST(hub_call_method_nobody_there_ends_at_the_connect_timeout),
+        TEST(hub_tick_says_the_earliest_deadline),
         TEST(hub_call_method_connected_but_not_subscribed_counts_as_absent),
         TEST(hub_takes_calls_within_the_connect_timeout_gets_what_waits_in_order),
         TEST(hub_call_method_silence_ends_at_the_response_timeout_and_late_answers_are_dropped),

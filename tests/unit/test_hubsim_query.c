@@ -353,6 +353,37 @@ static void query_groups_sum_what_belongs_together(void **state)
     }
 }
 
+/* The same path may stand in GROUP BY many times. */
+static void query_groups_add_keeps_so_many_bytes(void **state)
+{
+    enum { VALUE = 64 * 1024, PATHS = 16 };
+    struct query_groups *groups;
+    struct query *query;
+    char *text = malloc(VALUE + 64);
+    int i, rc = 0;
+
+    (void)state;
+    query = read_query("SELECT COUNT() AS c FROM devices GROUP BY n, n, n, n, n, n, n, n,"
+                       " n, n, n, n, n, n, n, n");
+    assert_non_null(text);
+    assert_int_equal(query_groups_new(&groups, query), 0);
+    for (i = 0; i < QUERY_GROUPS_MAX && rc == 0; i++) {
+        int head = sprintf(text, "{\"n\":\"%d", i);
+        cJSON *document;
+
+        memset(text + head, 'x', VALUE);
+        memcpy(text + head + VALUE, "\"}", 3);
+        document = parse_json(text);
+        rc = query_groups_add(groups, document);
+        cJSON_Delete(document);
+    }
+    assert_int_equal(rc, -EMFILE);
+    assert_int_equal(i, QUERY_GROUPS_BYTES_MAX / (VALUE * PATHS)); /* and the rest of each key */
+    query_groups_free(groups);
+    query_free(query);
+    free(text);
+}
+
 static void query_groups_add_has_an_end(void **state)
 {
     struct query *query = read_query("SELECT n, COUNT() AS c FROM devices GROUP BY n");
@@ -384,6 +415,7 @@ int main(void)
         cmocka_unit_test(query_parse_sizes_at_their_edge),
         cmocka_unit_test(query_groups_sum_what_belongs_together),
         cmocka_unit_test(query_groups_add_has_an_end),
+        cmocka_unit_test(query_groups_add_keeps_so_many_bytes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -468,14 +468,61 @@ static void registry_open_of_a_newer_state_is_refused(void **state)
     assert_non_null(strstr(err.msg, "not a state of this hubsim"));
 }
 
+/* What another program marked as its own, or what claims to be ours and is not. */
+static void registry_open_of_a_foreign_database_leaves_it_alone(void **state)
+{
+    static const char *const databases[] = {
+        "PRAGMA user_version = 2;",
+        "PRAGMA application_id = 77;",
+        "CREATE TABLE somebody(a TEXT);",
+        "PRAGMA application_id = 1752523379; PRAGMA user_version = -5;",
+        "PRAGMA application_id = 1752523379;",
+    };
+    struct files *files = *state;
+    struct registry *registry = NULL;
+    struct err err = { "" };
+
+    for (size_t i = 0; i < sizeof databases / sizeof databases[0]; i++) {
+        print_message("case %s\n", databases[i]);
+        unlink(files->path);
+        make_database(files->path, databases[i]);
+        assert_int_equal(registry_open(&registry, files->path, &err), -EINVAL);
+        assert_int_equal(registry_open_present(&registry, files->path, &err), -EINVAL);
+        assert_null(registry);
+    }
+}
+
+static void registry_open_of_a_damaged_state_is_refused(void **state)
+{
+    static const char zeros[4000];
+    struct files *files = *state;
+    struct registry *registry = NULL;
+    struct err err = { "" };
+    int fd;
+
+    registry_close(open_file(files->path));
+    fd = open(files->path, O_WRONLY);
+    assert_int_equal(pwrite(fd, zeros, sizeof zeros, 100), sizeof zeros); /* sqlite_master */
+    close(fd);
+    assert_int_equal(registry_open(&registry, files->path, &err), -EINVAL);
+    assert_non_null(strstr(err.msg, files->path));
+    assert_null(registry);
+}
+
 static void registry_open_present_makes_nothing(void **state)
 {
     struct files *files = *state;
     struct registry *registry;
     struct err err = { "" };
+    int fd;
 
     assert_int_equal(registry_open_present(&registry, files->path, &err), -ENOENT);
     assert_int_not_equal(access(files->path, F_OK), 0);
+    fd = open(files->path, O_CREAT | O_RDONLY, 0600);
+    assert_int_equal(registry_open_present(&registry, files->path, &err), -EINVAL);
+    assert_int_equal(lseek(fd, 0, SEEK_END), 0);
+    close(fd);
+    assert_int_equal(registry_open_present(&registry, files->folder, &err), -EISDIR);
     registry_close(open_file(files->path));
     assert_int_equal(registry_open_present(&registry, files->path, &err), 0);
     registry_close(registry);
@@ -502,6 +549,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(registry_open_of_an_older_state_brings_it_up_to_date,
                                         make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(registry_open_of_a_newer_state_is_refused, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(registry_open_of_a_foreign_database_leaves_it_alone,
+                                        make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(registry_open_of_a_damaged_state_is_refused, make_folder,
                                         remove_folder),
         cmocka_unit_test_setup_teardown(registry_open_present_makes_nothing, make_folder,
                                         remove_folder),

@@ -123,6 +123,9 @@ static void rest_handle_if_match_is_read_as_the_hub_does(void **state)
         { "AAAAAAAAAAc=", 200 }, /* without quotes: as if absent (7.3) */
         { "\"", 200 },
         { "", 200 },
+        { "\"\"", 412 }, /* an etag that nobody has matches nothing */
+        { "\"AAAAAAAAAAE=\", \"AAAAAAAAAAc=\"", 412 },
+        { "\"0123456789012345678901234567890123456789012345678901234567890123\"", 412 },
     };
     struct rest_fixture *f = *state;
 

@@ -59,6 +59,8 @@ static void rest_bulk_modes_do_what_they_say(void **state)
         { "{\"id\":\"d\",\"importMode\":\"updateTwin\",\"tags\":{\"a.b\":1}}", "ArgumentInvalid" },
         { "{\"id\":\"d\",\"importMode\":\"deleteIfMatchETag\",\"eTag\":\"bm8=\"}",
           "PreconditionFailed" },
+        { "{\"id\":\"d\",\"importMode\":\"deleteIfMatchETag\",\"etag\":\"bm8=\"}",
+          "PreconditionFailed" },
         { "{\"id\":\"d\",\"importMode\":\"delete\"}", NULL },
         { "{\"id\":\"e\",\"importMode\":\"create\",\"tags\":{\"a.b\":1}}", "ArgumentInvalid" },
         { "{\"id\":\"e\",\"importMode\":\"create\",\"status\":\"broken\"}", "ArgumentInvalid" },

@@ -60,6 +60,9 @@ static void rest_method_gives_what_the_module_answers(void **state)
           "{\"done\":true}", "{\"done\":true}" },
         { "{\"methodName\":\"read\",\"payload\":\"\"}", "read:\"\"", "", "null" },
         { "{\"methodName\":\"read\"}", "read:", "5", "5" },
+        { "{\"methodName\":\"read\",\"payload\":{\"ns\":1732300000000000001}}",
+          "read:{\"ns\":1732300000000000001}", "[]", "[]" },
+        { "{\"methodName\":\"read\",\"p\\u0061yload\":[1]}", "read:[1]", "[]", "[]" },
         { "{\"methodName\":\"read\",\"payload\":null}", "read:null", "[]", "[]" },
     };
     struct rest_fixture *f = *state;

@@ -246,11 +246,41 @@ static void twin_report_of_what_fits_only_together_is_refused(void **state)
     buf_done(&document);
 }
 
+/* Control characters and empty elements count nothing (4.5); a twin is not to be endless for that. */
+static void twin_patch_of_what_counts_nothing_has_an_end(void **state)
+{
+    static const char *const elements[] = { "[],", "{},", "\"\"," };
+    struct err err = { "" };
+    struct buf document;
+    struct twin twin;
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        for (size_t over = 0; over < 2; over++) {
+            /* The key and its byte are two. */
+            size_t count = TWIN_BYTES_FACTOR * TWIN_TAGS_MAX - 2 + over;
+
+            buf_init(&document, 256 * 1024);
+            assert_int_equal(twin_init(&twin), 0);
+            buf_add_text(&document, "{\"k\":[");
+            for (size_t j = 0; j < count; j++)
+                buf_add_text(&document, elements[i]);
+            document.length--;
+            buf_add_text(&document, "]}");
+            assert_int_equal(write_section(&twin, TAGS, buf_text(&document), false, &err),
+                             over ? -EFBIG : 0);
+            twin_done(&twin);
+            buf_done(&document);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(twin_writes_keep_every_limit_at_its_edge),
         cmocka_unit_test(twin_report_of_what_fits_only_together_is_refused),
+        cmocka_unit_test(twin_patch_of_what_counts_nothing_has_an_end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -199,30 +199,47 @@ static bool names(struct piece key, const char *name)
     return key.length == strlen(name) && strncasecmp(key.text, name, key.length) == 0;
 }
 
-int auth_parse_token(struct auth_token *out, const char *text, size_t length)
-{
-    struct auth_token token = { 0 };
-    struct piece rest, field, resource = { 0 }, expiry = { 0 };
-    char number[32], *end;
-    int rc = 0;
+enum { FIELD_SR, FIELD_SE, FIELD_SIG, FIELD_SKN, FIELD_COUNT };
 
-    if (length < strlen(TOKEN_PREFIX) || memcmp(text, TOKEN_PREFIX, strlen(TOKEN_PREFIX)) != 0)
-        return -EBADMSG;
-    rest = (struct piece){ text + strlen(TOKEN_PREFIX), length - strlen(TOKEN_PREFIX) };
-    while (rc == 0 && next_piece(&rest, '&', &field)) {
+/* The fields of a token; a doubled one would be two tokens in one, and is refused. */
+static int find_fields(struct piece out[FIELD_COUNT], struct piece rest)
+{
+    static const char *const known[FIELD_COUNT] = { "sr", "se", "sig", "skn" };
+    struct piece field;
+
+    while (next_piece(&rest, '&', &field)) {
         struct piece value = field, key;
 
         if (!next_piece(&value, '=', &key) || value.text == NULL)
             return -EBADMSG;
-        if (names(key, "sr"))
-            resource = value;
-        else if (names(key, "se"))
-            expiry = value;
-        else if (names(key, "sig"))
-            rc = decode_piece(token.signature, sizeof token.signature, value);
-        else if (names(key, "skn"))
-            rc = decode_piece(token.key_name, sizeof token.key_name, value);
+        for (size_t i = 0; i < FIELD_COUNT; i++) {
+            if (!names(key, known[i]))
+                continue;
+            if (out[i].text != NULL)
+                return -EBADMSG;
+            out[i] = value;
+        }
     }
+    return 0;
+}
+
+int auth_parse_token(struct auth_token *out, const char *text, size_t length)
+{
+    struct piece fields[FIELD_COUNT] = { { 0 } }, resource, expiry;
+    struct auth_token token = { 0 };
+    char number[32], *end;
+    int rc;
+
+    if (length < strlen(TOKEN_PREFIX) || memcmp(text, TOKEN_PREFIX, strlen(TOKEN_PREFIX)) != 0)
+        return -EBADMSG;
+    rc = find_fields(fields,
+                     (struct piece){ text + strlen(TOKEN_PREFIX), length - strlen(TOKEN_PREFIX) });
+    resource = fields[FIELD_SR];
+    expiry = fields[FIELD_SE];
+    if (rc == 0 && fields[FIELD_SIG].text != NULL)
+        rc = decode_piece(token.signature, sizeof token.signature, fields[FIELD_SIG]);
+    if (rc == 0 && fields[FIELD_SKN].text != NULL)
+        rc = decode_piece(token.key_name, sizeof token.key_name, fields[FIELD_SKN]);
     if (rc != 0 || resource.text == NULL || expiry.text == NULL || token.signature[0] == 0 ||
         resource.length >= AUTH_RESOURCE_MAX || copy_piece(number, sizeof number, expiry) != 0 ||
         split_resource(&token, resource) != 0)

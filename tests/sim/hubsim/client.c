@@ -69,6 +69,18 @@ static void on_drop(struct hub_client *as_client, const char *why)
     client_wake(client);
 }
 
+/* Whether its CONNACK is kept back, by a fault: nothing may stand before it (3.2), so nothing is done. */
+static bool awaits_greeting(const struct client *client)
+{
+    return client->state == CLIENT_OPEN && !client->greeted;
+}
+
+/* Silence is counted anew from `now_ms`; while the client waits for us it is not counted. */
+static void count_silence(struct client *client, uint64_t now_ms)
+{
+    client->silent_at = awaits_greeting(client) ? UINT64_MAX : now_ms + client->silence_ms;
+}
+
 static void on_strike(struct hub_client *as_client, const struct faults_strike *strike)
 {
     struct client *client = client_of(as_client);
@@ -79,7 +91,7 @@ static void on_strike(struct hub_client *as_client, const struct faults_strike *
         break;
     case FAULTS_SLOW_READER:
         client->reads_at = client_now(client) + strike->ms;
-        client->silent_at = client->reads_at + client->silence_ms;
+        count_silence(client, client->reads_at);
         break;
     case FAULTS_SEND:
         client->struck = true;
@@ -88,7 +100,7 @@ static void on_strike(struct hub_client *as_client, const struct faults_strike *
     case FAULTS_RECOVER:
         client->half_open = false;
         client->reads_at = 0;
-        client->silent_at = client_now(client) + client->silence_ms;
+        count_silence(client, client_now(client));
         break;
     default: /* the hub's business */
         break;
@@ -173,7 +185,6 @@ static int open_session(struct client *client, bool *present)
     int rc;
 
     *present = false;
-    client->session.count = 0;
     if (client->clean_session) {
         rc = hub_delete_session(client->hub, who->device_id, who->module_id);
         if (rc == 0 && who->module_id[0] == 0)
@@ -237,11 +248,12 @@ static void accept(struct client *client, const struct mqtt_server_connect *conn
     }
     client->state = CLIENT_OPEN;
     client->silence_ms = allowed_silence_ms(connect->keepalive_s);
-    client->silent_at = now_ms + client->silence_ms;
     client->expires_at = now_ms + (uint64_t)left_ms;
     client->attached = true;
     hub_attach(client->hub, &client->as_client); /* drops an older connection first (rule 4) */
     greet(client, present);
+    if (client->state == CLIENT_OPEN)
+        count_silence(client, now_ms);
 }
 
 /* Whether a fault has refused a client that would be let in. */
@@ -328,28 +340,44 @@ static void on_packet(struct client *client, const struct mqtt_packet *packet, u
     }
 }
 
-void client_receive(struct client *client, const uint8_t *bytes, size_t length, uint64_t now_ms)
+/* Ends one whose output is full, or for which there was no memory. */
+static void check_output(struct client *client)
+{
+    if (client->output.error != 0 && client->state != CLIENT_OVER)
+        client_cut(client, "it does not read what it is sent");
+}
+
+/* All packets that are there. */
+static void take_packets(struct client *client, uint64_t now_ms)
 {
     struct mqtt_packet packet;
-    int rc;
+    int rc = 0;
 
-    if (client->state == CLIENT_OVER || client->half_open)
-        return;
-    client->inside = true;
-    rc = mqtt_reader_feed(&client->reader, bytes, length);
-    while (rc == 0 && client->state != CLIENT_OVER) {
+    while (client->state != CLIENT_OVER && !awaits_greeting(client)) {
         rc = mqtt_reader_next(&client->reader, &packet);
         if (rc != 0)
             break;
         if (client->state == CLIENT_OPEN)
-            client->silent_at = now_ms + client->silence_ms;
+            count_silence(client, now_ms);
         on_packet(client, &packet, now_ms);
-        if (client->output.error != 0)
-            client_cut(client, "it does not read what it is sent");
+        check_output(client);
+        if (faults_drop(client->plan) && client->state != CLIENT_OVER)
+            client_cut(client, "a fault wants it");
     }
     if (rc != 0 && rc != -EAGAIN)
         client_fail(client,
                     rc == -ENOSPC ? "a packet larger than 256 KB" : "what it sends is not MQTT");
+}
+
+void client_receive(struct client *client, const uint8_t *bytes, size_t length, uint64_t now_ms)
+{
+    if (client->state == CLIENT_OVER || client->half_open)
+        return;
+    client->inside = true;
+    if (mqtt_reader_feed(&client->reader, bytes, length) == 0)
+        take_packets(client, now_ms);
+    else
+        client_fail(client, "it sends more than can be kept");
     client->inside = false;
 }
 
@@ -374,10 +402,14 @@ static uint64_t release(struct client *client, uint64_t now_ms)
     bool greeted = client->greeted;
     uint64_t next = client_release(client, now_ms);
 
-    if (client->greeted && !greeted)
+    if (client->greeted && !greeted && client->state == CLIENT_OPEN) {
+        count_silence(client, now_ms);
         client_ready(client);
-    else if (client->more_messages)
+        take_packets(client, now_ms);
+    } else if (client->more_messages) {
         client_push_messages(client);
+    }
+    check_output(client);
     return next;
 }
 
@@ -395,6 +427,8 @@ static uint64_t tick(struct client *client, uint64_t now_ms)
     if (now_ms >= client->reads_at)
         client->reads_at = 0;
     judge(client, now_ms);
+    if (client->state == CLIENT_OPEN)
+        next = earlier(next, client_repeat_messages(client, now_ms));
     if (client->state == CLIENT_OVER)
         return 0;
     if (client->state == CLIENT_OPEN)

@@ -22,13 +22,14 @@ enum {
     CLIENT_GOODBYE_MS = 5 * 1000,      /* to take the rest of the output */
     CLIENT_OUTPUT_MAX = 1024 * 1024,   /* one who does not read is closed at so many bytes */
     CLIENT_PATCH_MAX = 128 * 1024,     /* of a reported patch as text */
+    CLIENT_LOCK_MS = 60 * 1000, /* a message that is not acknowledged so long comes again (5.4) */
 };
 
 struct client;
 
 /* A new connection. `wake` is called when there is output, when the connection is over, and when
- * its deadline moved, because of what others did; never from client_new or client_free. 0 or
- * -ENOMEM. */
+ * its deadline moved, because of what others did; never from inside a function of this header. The
+ * client may be freed in it. 0 or -ENOMEM. */
 int client_new(struct client **out, struct hub *hub, uint64_t now_ms, void (*wake)(void *data),
                void *data);
 

@@ -23,6 +23,7 @@ struct client_will;
 struct client_sent {
     uint16_t packet_id;
     int64_t sequence; /* in the queue */
+    uint64_t sent_at;
 };
 
 struct client {
@@ -46,10 +47,11 @@ struct client {
     size_t window_count;
     int64_t pushed;     /* the newest that was sent on this connection */
     bool more_messages; /* some wait for room */
+    bool repeated;      /* some were sent twice on this connection: so may be their PUBACKs */
 
     struct faults_plan *plan; /* NULL before CONNECT, and without faults */
     struct client_late *late; /* owned */
-    size_t late_count;
+    size_t late_count, late_bytes;
     bool greeted;       /* CONNACK is in the output: nothing may stand before it */
     bool struck;        /* a fault has sent it bytes */
     bool half_open;     /* neither reads nor sends */
@@ -111,6 +113,8 @@ void client_ready(struct client *client);
 
 /* Messages of the queue for which there is room. */
 void client_push_messages(struct client *client);
+/* Sends again what was not acknowledged in time. The next moment to be called at; 0 = none. */
+uint64_t client_repeat_messages(struct client *client, uint64_t now_ms);
 void client_on_puback(struct client *client, const struct mqtt_packet *packet);
 
 /* The hub's, of struct hub_client. */

@@ -25,7 +25,8 @@ static bool keep_back(struct client *client, const struct buf *packet, uint64_t 
 {
     struct client_late *late, **end = &client->late;
 
-    if (client->late_count == LATE_MAX)
+    if (client->late_count == LATE_MAX ||
+        client->late_bytes + client->output.length + packet->length > CLIENT_OUTPUT_MAX)
         return false;
     late = malloc(sizeof *late + packet->length);
     if (late == NULL)
@@ -39,6 +40,7 @@ static bool keep_back(struct client *client, const struct buf *packet, uint64_t 
         end = &(*end)->next;
     *end = late;
     client->late_count++;
+    client->late_bytes += packet->length;
     return true;
 }
 
@@ -73,6 +75,7 @@ uint64_t client_release(struct client *client, uint64_t now_ms)
         client->greeted |= late->greets;
         *link = late->next;
         client->late_count--;
+        client->late_bytes -= late->length;
         free(late);
     }
     return next;
@@ -87,6 +90,7 @@ void client_forget_late(struct client *client)
         free(late);
     }
     client->late_count = 0;
+    client->late_bytes = 0;
 }
 
 /* ---- frames ---- */

@@ -73,6 +73,10 @@ void client_on_publish(struct client *client, const struct mqtt_packet *packet)
         client_fail(client, "it publishes with quality of service 2");
         return;
     }
+    if (publish.payload_length > HUB_TELEMETRY_MAX) { /* rule 10 */
+        client_fail(client, explain(-EFBIG));
+        return;
+    }
     kind = topics_read(publish.topic, who->device_id, who->module_id, &request);
     switch (kind) {
     case TOPICS_FORBIDDEN:

@@ -3,7 +3,8 @@
  *
  * Happy path: the client has been greeted and listens -> PUBLISH into the output. Messages of a device
  * stay in its queue until they are acknowledged, in the order in which they were sent; some are on
- * their way at a time, the next follow when acknowledgements or room in the output come. Fails when: the
+ * their way at a time, the next follow when acknowledgements or room in the output come; what is not
+ * acknowledged within a minute is sent again, and dropped after HUB_DELIVERIES_MAX times. Fails when: the
  * client does not read (it is cut), or acknowledges out of order (the connection ends). */
 #include "tests/sim/hubsim/client_impl.h"
 
@@ -41,10 +42,11 @@ void client_on_desired(struct hub_client *as_client, int64_t version, const char
         faults_count(client->plan, FAULTS_LOST);
     snprintf(topic, sizeof topic, "$iothub/twin/PATCH/properties/desired/?$version=%lld",
              (long long)version + ahead);
-    for (; times > 0; times--) {
-        if (mqtt_write_publish(&client->output, topic, 0, 0, patch, length) != 0)
+    for (; times > 0 && client->state == CLIENT_OPEN; times--) {
+        if (mqtt_write_publish(&client->output, topic, 0, 0, patch, length) == 0)
+            faults_count(client->plan, FAULTS_NOTICES);
+        else
             client_cut(client, "it does not read what it is sent");
-        faults_count(client->plan, FAULTS_NOTICES);
     }
     client_wake(client);
 }
@@ -96,6 +98,8 @@ static uint16_t packet_id_of(const struct client *client, int64_t sequence)
 struct round {
     struct client *client;
     uint8_t qos;
+    const struct client_sent *again; /* what is to be sent once more; NULL = what is new */
+    size_t again_count;
     int64_t sent[CLIENT_WINDOW];
     size_t count;
     int error;
@@ -126,25 +130,46 @@ static bool has_room(const struct client *client)
     return client->window_count < CLIENT_WINDOW && client->output.length < CLIENT_OUTPUT_MAX / 4;
 }
 
+/* Writes it into the output, and into the window if it is to be acknowledged. */
+static bool write_of_round(struct round *round, const struct registry_message *message,
+                           uint16_t packet_id)
+{
+    struct client *client = round->client;
+
+    round->error = write_message(client, message, packet_id, round->qos);
+    if (round->error != 0)
+        return false;
+    if (round->qos > 0)
+        client->window[client->window_count++] = (struct client_sent){ packet_id, message->sequence,
+                                                                       client_now(client) };
+    round->sent[round->count++] = message->sequence;
+    return true;
+}
+
 static bool send_message(void *data, const struct registry_message *message)
 {
     struct round *round = data;
     struct client *client = round->client;
-    uint16_t packet_id = round->qos > 0 ? packet_id_of(client, message->sequence) : 0;
 
     if (!has_room(client) || round->count == CLIENT_WINDOW) {
         client->more_messages = true;
         return false;
     }
-    round->error = write_message(client, message, packet_id, round->qos);
-    if (round->error != 0)
-        return false;
-    if (round->qos > 0)
-        client->window[client->window_count++] = (struct client_sent){ packet_id,
-                                                                       message->sequence };
-    round->sent[round->count++] = message->sequence;
     client->pushed = message->sequence;
-    return true;
+    return write_of_round(round, message,
+                          round->qos > 0 ? packet_id_of(client, message->sequence) : 0);
+}
+
+/* With the identifier that it had. */
+static bool send_again(void *data, const struct registry_message *message)
+{
+    struct round *round = data;
+
+    for (size_t i = 0; i < round->again_count; i++) {
+        if (round->again[i].sequence == message->sequence)
+            return write_of_round(round, message, round->again[i].packet_id);
+    }
+    return round->count < round->again_count;
 }
 
 /* Unacknowledged ones are duplicates from now on; those that nobody acknowledges have arrived. */
@@ -179,6 +204,53 @@ void client_push_messages(struct client *client)
         client_cut(client, "its messages cannot be read or sent");
 }
 
+/* How many were sent too long ago: they are the first of the window. */
+static size_t count_overdue(const struct client *client, uint64_t now_ms)
+{
+    size_t count = 0;
+
+    while (count < client->window_count && client->window[count].sent_at + CLIENT_LOCK_MS <= now_ms)
+        count++;
+    return count;
+}
+
+/* Sends the first of the window again, behind the others and in the order of the queue. */
+static void repeat(struct client *client, size_t count)
+{
+    struct client_sent again[CLIENT_WINDOW];
+    struct round round = { .client = client, .qos = 1, .again = again, .again_count = count };
+    int64_t first = INT64_MAX;
+    int rc;
+
+    memcpy(again, client->window, count * sizeof *again);
+    for (size_t i = 0; i < count; i++)
+        first = again[i].sequence < first ? again[i].sequence : first;
+    client->window_count -= count;
+    memmove(client->window, client->window + count, client->window_count * sizeof *again);
+    client->repeated = true;
+    rc = hub_each_pending(client->hub, client->as_client.device_id, first - 1, send_again, &round);
+    if (rc == 0)
+        rc = settle_round(&round);
+    if (rc != 0)
+        client_cut(client, "its messages cannot be read or sent");
+    else
+        client_push_messages(client); /* some may be gone, their time over */
+}
+
+/* One who does not read is given more time and not more to read. */
+uint64_t client_repeat_messages(struct client *client, uint64_t now_ms)
+{
+    size_t count = count_overdue(client, now_ms);
+
+    if (count > 0 && client->output.length < CLIENT_OUTPUT_MAX / 4) {
+        repeat(client, count);
+    } else {
+        for (size_t i = 0; i < count; i++)
+            client->window[i].sent_at = now_ms;
+    }
+    return client->window_count > 0 ? client->window[0].sent_at + CLIENT_LOCK_MS : 0;
+}
+
 void client_on_message(struct hub_client *as_client)
 {
     struct client *client = client_of(as_client);
@@ -187,29 +259,47 @@ void client_on_message(struct hub_client *as_client)
     client_wake(client);
 }
 
-void client_on_puback(struct client *client, const struct mqtt_packet *packet)
+/* Whether a PUBACK that is not the next one due may come: a fault may have asked for it, or it is for
+ * what was sent twice. */
+static bool may_be_out_of_order(const struct client *client)
 {
-    uint16_t packet_id;
-    int rc;
+    return client->struck || client->repeated;
+}
 
-    if (mqtt_parse_puback(packet, &packet_id) != 0) {
-        client_fail(client, "its PUBACK is malformed");
-        return;
-    }
-    if (client->window_count == 0 || client->window[0].packet_id != packet_id) {
-        if (!client->struck) /* else a fault may have asked for it */
-            client_fail(client, client->window_count == 0 ? "a PUBACK of nothing"
-                                                          : "its PUBACKs are out of order");
-        return;
-    }
-    rc = hub_settle_message(client->hub, client->as_client.device_id, client->window[0].sequence);
+/* The message arrived, and leaves the window. */
+static void settle(struct client *client, size_t place)
+{
+    int rc = hub_settle_message(client->hub, client->as_client.device_id,
+                                client->window[place].sequence);
+
     if (rc != 0 && rc != -ENOENT) { /* absent: its time was over meanwhile */
         client_fail(client, "its messages cannot be changed");
         return;
     }
     client->window_count--;
-    memmove(client->window, client->window + 1, client->window_count * sizeof client->window[0]);
+    memmove(client->window + place, client->window + place + 1,
+            (client->window_count - place) * sizeof client->window[0]);
     client_push_messages(client);
+}
+
+void client_on_puback(struct client *client, const struct mqtt_packet *packet)
+{
+    size_t place = 0;
+    uint16_t packet_id;
+    bool known;
+
+    if (mqtt_parse_puback(packet, &packet_id) != 0) {
+        client_fail(client, "its PUBACK is malformed");
+        return;
+    }
+    while (place < client->window_count && client->window[place].packet_id != packet_id)
+        place++;
+    known = place < client->window_count;
+    if ((!known || place > 0) && !may_be_out_of_order(client)) /* 1.5 */
+        client_fail(client, client->window_count == 0 ? "a PUBACK of nothing"
+                                                      : "its PUBACKs are out of order");
+    else if (known)
+        settle(client, place);
 }
 
 void client_ready(struct client *client)

@@ -193,6 +193,15 @@ static int print_token(const struct entra *entra, const char *audience, struct b
     return rc;
 }
 
+/* "https://sts.windows.net/TENANT/", as Entra's tokens of version 1.0 have it. */
+static bool is_our_issuer(const struct entra *entra, const char *issuer)
+{
+    char ours[96];
+
+    snprintf(ours, sizeof ours, "https://sts.windows.net/%s/", entra->tenant);
+    return issuer != NULL && strcmp(issuer, ours) == 0;
+}
+
 int entra_verify(const struct entra *entra, const char *token, struct err *err)
 {
     const char *audience;
@@ -205,13 +214,16 @@ int entra_verify(const struct entra *entra, const char *token, struct err *err)
     }
     audience = jwt_text(jwt.claims, "aud");
     rc = -EACCES;
-    if (!jwt_signed_with_secret(&jwt, token, entra->key))
+    if (!jwt_signed_with_secret(&jwt, token, entra->key) ||
+        !is_our_issuer(entra, jwt_text(jwt.claims, "iss")))
         err_set(err, "the bearer token is not of this tenant");
     else if (audience == NULL || strcmp(audience, ENTRA_AUDIENCE) != 0)
         err_set(err, "the bearer token is for %.100s, not for " ENTRA_AUDIENCE,
                 audience != NULL ? audience : "nobody");
     else if (jwt_number(jwt.claims, "exp", 0) <= (double)now_s(entra))
         err_set(err, "the bearer token has expired");
+    else if (jwt_number(jwt.claims, "nbf", 0) - SKEW_S > (double)now_s(entra))
+        err_set(err, "the bearer token is not valid yet");
     else
         rc = 0;
     jwt_done(&jwt);

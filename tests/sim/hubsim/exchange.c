@@ -94,6 +94,8 @@ enum exchange_next exchange_start(struct exchange *exchange, struct hub *hub)
         refuse(exchange, hub, 413, "MessageTooLarge", "the body is larger than 256 KB");
     else if (exchange->path_is_cut)
         refuse(exchange, hub, 400, "ArgumentInvalid", "& and ; in a path must be percent-encoded");
+    else if (exchange->header_is_lost) /* without its If-Match a write would be another one */
+        refuse(exchange, hub, 400, "ArgumentInvalid", "a header is longer than 8 KB");
     if (body_follows)
         return EXCHANGE_WAIT;
     if (exchange->responded)

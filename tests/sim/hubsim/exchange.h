@@ -19,8 +19,9 @@ struct exchange {
     char *texts[REST_TEXT_COUNT];
     int64_t content_length; /* -1 = the header is absent */
     bool chunked;
-    bool path_is_cut; /* a raw & or ; in the path: what follows it is lost */
-    bool plain;       /* it came in at the metadata address */
+    bool path_is_cut;    /* a raw & or ; in the path: what follows it is lost */
+    bool header_is_lost; /* one that REST reads is longer than the server takes */
+    bool plain;          /* it came in at the metadata address */
     void (*ready)(struct exchange *exchange); /* the response that was waited for is there */
     void *owner;                              /* for `ready` */
 

@@ -31,7 +31,9 @@ struct faults_plan {
         size_t split_bytes;
         uint32_t merge_ms;
         uint32_t texts;
-    } wrongs; /* zeroed = none */
+        uint32_t packets; /* until a connection is dropped */
+        int64_t clock_ms; /* of "*" */
+    } wrongs;             /* zeroed = none */
     char identity[FAULTS_IDENTITY_MAX];
 };
 
@@ -49,6 +51,7 @@ struct arguments {
     uint32_t number;
     uint32_t times;
     size_t choice; /* of a list of words */
+    bool negative;
     uint8_t bytes[FAULTS_BYTES_MAX];
     size_t length;
 };
@@ -160,6 +163,14 @@ static int parse_ms(char *const *words, size_t count, struct arguments *out)
     return count != 1 ? -EINVAL : read_number(words[0], 1, FAULTS_MS_MAX, &out->number);
 }
 
+static int parse_seconds(char *const *words, size_t count, struct arguments *out)
+{
+    if (count != 1)
+        return -EINVAL;
+    out->negative = words[0][0] == '-';
+    return read_number(words[0] + out->negative, 0, FAULTS_CLOCK_MAX_S, &out->number);
+}
+
 static int parse_once(char *const *words, size_t count, struct arguments *out)
 {
     return read_times(words, count, 1, &out->times);
@@ -249,6 +260,16 @@ static void apply_text(struct wrongs *wrongs, const struct arguments *arguments)
     wrongs->texts = arguments->times;
 }
 
+static void apply_drop_after(struct wrongs *wrongs, const struct arguments *arguments)
+{
+    wrongs->packets = arguments->times;
+}
+
+static void apply_clock(struct wrongs *wrongs, const struct arguments *arguments)
+{
+    wrongs->clock_ms = INT64_C(1000) * arguments->number * (arguments->negative ? -1 : 1);
+}
+
 static void apply_ok(struct wrongs *wrongs, const struct arguments *arguments)
 {
     (void)arguments;
@@ -266,6 +287,7 @@ struct fault {
 
 static const struct fault faults_table[] = {
     { "drop", "", parse_none, NULL, FAULTS_DROP },
+    { "drop-after", " PACKETS", parse_count, apply_drop_after, FAULTS_NOTHING },
     { "refuse", " CODE [TIMES]", parse_code, apply_refuse, FAULTS_NOTHING },
     { "delay", " connack|suback|answers MS", parse_delay, apply_delay, FAULTS_NOTHING },
     { "lose", " ANSWERS", parse_count, apply_lose, FAULTS_NOTHING },
@@ -279,6 +301,7 @@ static const struct fault faults_table[] = {
     { "half-open", "", parse_none, NULL, FAULTS_HALF_OPEN },
     { "send", " HEX", parse_hex, NULL, FAULTS_SEND },
     { "text-frame", " [TIMES]", parse_once, apply_text, FAULTS_NOTHING },
+    { "clock", " SECONDS", parse_seconds, apply_clock, FAULTS_OF_HUB },
     { "ok", "", parse_none, apply_ok, FAULTS_RECOVER },
 };
 
@@ -299,7 +322,7 @@ int faults_new(struct faults **out)
 
     if (faults == NULL)
         return -ENOMEM;
-    strcpy(faults->everybody.identity, "*");
+    memcpy(faults->everybody.identity, "*", 2);
     *out = faults;
     return 0;
 }
@@ -338,7 +361,7 @@ struct faults_plan *faults_plan(struct faults *faults, const char *identity)
     plan = calloc(1, sizeof *plan);
     if (plan == NULL)
         return NULL;
-    strcpy(plan->identity, identity);
+    memcpy(plan->identity, identity, strlen(identity) + 1);
     plan->everybody = &faults->everybody;
     plan->next = faults->everybody.next;
     faults->everybody.next = plan;
@@ -409,8 +432,10 @@ static void run_fault(struct faults *faults, const char *identity, char *const *
                      faults_table[i].name);
         return;
     }
-    if (fault->parse(words + 1, count - 1, &arguments) != 0) {
-        snprintf(answer, FAULTS_ANSWER_MAX, "error right is: %s%s", fault->name, fault->usage);
+    if (fault->parse(words + 1, count - 1, &arguments) != 0 ||
+        (fault->act == FAULTS_OF_HUB && strcmp(identity, "*") != 0)) {
+        snprintf(answer, FAULTS_ANSWER_MAX, "error right is: %s%s%s",
+                 fault->act == FAULTS_OF_HUB ? "* " : "", fault->name, fault->usage);
         return;
     }
     plan = faults_plan(faults, identity);
@@ -419,7 +444,7 @@ static void run_fault(struct faults *faults, const char *identity, char *const *
         return;
     }
     apply(plan, fault, &arguments);
-    if (fault->act == FAULTS_NOTHING)
+    if (fault->act == FAULTS_NOTHING || fault->act == FAULTS_OF_HUB)
         snprintf(answer, FAULTS_ANSWER_MAX, "ok");
     else
         snprintf(answer, FAULTS_ANSWER_MAX, "ok %zu", strike(faults, identity, fault, &arguments));
@@ -479,6 +504,22 @@ uint32_t faults_delay_ms(const struct faults_plan *plan, enum faults_step step)
             return plan->wrongs.delay_ms[step];
     }
     return 0;
+}
+
+bool faults_drop(struct faults_plan *plan)
+{
+    bool drop = false;
+
+    for (; plan != NULL; plan = plan->everybody) {
+        if (take(&plan->wrongs.packets) && plan->wrongs.packets == 0)
+            drop = true;
+    }
+    return drop;
+}
+
+int64_t faults_clock_ms(const struct faults *faults)
+{
+    return faults != NULL ? faults->everybody.wrongs.clock_ms : 0;
 }
 
 bool faults_lose(struct faults_plan *plan)

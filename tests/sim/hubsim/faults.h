@@ -17,6 +17,7 @@ enum {
     FAULTS_ANSWER_MAX = 256, /* bytes of an answer, with its NUL */
     FAULTS_BYTES_MAX = 256,  /* of one "send" */
     FAULTS_MS_MAX = 600 * 1000,
+    FAULTS_CLOCK_MAX_S = 10 * 366 * 24 * 3600,
 };
 
 struct faults;
@@ -41,8 +42,9 @@ enum faults_event { /* what "status" counts */
 /* What happens at once to connections that are open. */
 enum faults_act {
     FAULTS_NOTHING,
-    FAULTS_DROP,        /* the TCP connection is closed without a word */
-    FAULTS_WIPE,        /* the same, and its MQTT session is forgotten */
+    FAULTS_OF_HUB, /* the same: it is the hub's as a whole, and of "*" only */
+    FAULTS_DROP,   /* the TCP connection is closed without a word */
+    FAULTS_WIPE, /* the same, and its MQTT session is forgotten; also of one who is away, if he is named */
     FAULTS_HALF_OPEN,   /* nothing that comes is read as MQTT, nothing is sent, TCP stays */
     FAULTS_SLOW_READER, /* nothing is taken from the network for `ms` */
     FAULTS_SEND,        /* `bytes` go into the stream as they are */
@@ -81,6 +83,13 @@ void faults_count(struct faults_plan *plan, enum faults_event event);
 
 /* Whether a CONNECT is to be refused, and with which code. Counts down. */
 bool faults_refuse(struct faults_plan *plan, uint8_t *code);
+
+/* Whether the packet of a client that was just taken is the last one: its connection is to be dropped.
+ * Counts down. */
+bool faults_drop(struct faults_plan *plan);
+
+/* How far the hub's wall clock is to be off. */
+int64_t faults_clock_ms(const struct faults *faults);
 
 /* How long a packet is to be kept back. */
 uint32_t faults_delay_ms(const struct faults_plan *plan, enum faults_step step);

@@ -44,6 +44,7 @@ void hub_close(struct hub *hub)
     if (hub == NULL)
         return;
     assert(hub->clients == NULL);
+    hub->closing = true;
     hub_end_calls(hub, NULL, NULL, -ECANCELED);
     messages_free(hub->messages);
     access_close(&hub->access);
@@ -65,6 +66,11 @@ void hub_note(const struct hub *hub, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    for (char *c = text; *c != 0;
+         c++) { /* peers' names are in it: no lines of their own, no escapes */
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            *c = '?';
+    }
     hub->options.note(hub->options.note_data, text);
 }
 
@@ -183,12 +189,29 @@ static void strike_client(struct hub *hub, struct hub_client *client,
         client->strike(client, strike);
 }
 
+/* The session of one who may be away. */
+static void wipe_session(struct hub *hub, const char *identity)
+{
+    size_t length = strcspn(identity, "/");
+    char device_id[AUTH_ID_MAX];
+
+    if (length >= sizeof device_id)
+        return;
+    memcpy(device_id, identity, length);
+    device_id[length] = 0;
+    if (registry_delete_session(hub->registry, device_id,
+                                identity[length] == 0 ? "" : identity + length + 1) != 0)
+        hub_note(hub, "%s: its session cannot be wiped", identity);
+}
+
 static size_t on_strike(void *data, const char *identity, const struct faults_strike *strike)
 {
     struct hub *hub = data;
     struct hub_client *client, *next;
     size_t met = 0;
 
+    if (strike->act == FAULTS_WIPE)
+        wipe_session(hub, identity);
     for (client = hub->clients; client != NULL; client = next) {
         next = client->next;
         if (!is_named(client, identity))

@@ -32,6 +32,7 @@ enum {
     HUB_PENDING_MAX = 50,                      /* cloud-to-device messages of one device (5.4) */
     HUB_PENDING_BYTES_MAX = 64 * 1024,         /* body and properties of one of them */
     HUB_PENDING_TTL_S = 3600,                  /* they are gone then, unless they say otherwise */
+    HUB_DELIVERIES_MAX = 10,                   /* and when they were sent so often in vain */
 };
 
 struct hub;
@@ -124,7 +125,7 @@ struct hub_call;
 
 /* Calls a method; `method` is copied as far as it is needed. `*out` (may be NULL) is for
  * hub_forget_call, until `done`. 0, or without `done` ever being called: -ENOENT (no such identity),
- * -EINVAL (a name that fits into no topic), -EFBIG (payload), -EMFILE (HUB_CALLS_MAX), -ENOMEM, -EIO. A client that answers after its connection
+ * -EINVAL (a name that fits into no topic), -EFBIG (payload), -EMFILE (HUB_CALLS_MAX), -ECANCELED (from inside hub_close), -ENOMEM, -EIO. A client that answers after its connection
  * was replaced by another of the same identity is heard. */
 int hub_call_method(struct hub *hub, const struct hub_method *method, hub_method_done *done,
                     void *data, struct hub_call **out);

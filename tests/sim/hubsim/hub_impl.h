@@ -14,6 +14,7 @@ struct hub {
     struct hub_call *calls; /* direct methods under way, oldest first */
     size_t call_count;
     uint32_t last_rid;
+    bool closing; /* no more of them */
 
     void (*wake)(void *data); /* NULL = nobody is told */
     void *wake_data;
@@ -27,5 +28,6 @@ struct hub_client *hub_find_client(const struct hub *hub, const char *device_id,
 
 /* ---- hub_methods.c ---- */
 
-/* Ends the calls to an identity, and below a device those to its modules; NULL = all calls. */
+/* Ends the calls to an identity, and below a device those to its modules; NULL = all calls. Those that
+ * are made from inside stay. */
 void hub_end_calls(struct hub *hub, const char *device_id, const char *module_id, int rc);

@@ -143,7 +143,8 @@ static bool note_place(void *data, const struct registry_message *message)
 {
     struct places *places = data;
 
-    if (places->all || (message->expiry_ms != 0 && message->expiry_ms <= places->now_ms))
+    if (places->all || message->deliveries >= HUB_DELIVERIES_MAX ||
+        (message->expiry_ms != 0 && message->expiry_ms <= places->now_ms))
         places->sequences[places->count++] = message->sequence;
     return places->count < HUB_PENDING_MAX;
 }

@@ -78,6 +78,8 @@ static int check(const struct hub *hub, const struct hub_method *method)
 {
     struct identity identity;
 
+    if (hub->closing)
+        return -ECANCELED;
     if (!is_name(method->name))
         return -EINVAL;
     if (method->payload_length > HUB_METHOD_MAX)
@@ -186,13 +188,14 @@ void hub_takes_calls(struct hub *hub, struct hub_client *client)
 
 /* ---- ending ---- */
 
-static bool is_json(const void *payload, size_t length)
+/* 0 for JSON and for nothing, -EBADMSG, -ENOMEM. */
+static int check_json(const void *payload, size_t length)
 {
     cJSON *tree = NULL;
     int rc = length > 0 ? json_parse(&tree, payload, length) : 0;
 
     cJSON_Delete(tree);
-    return rc == 0;
+    return rc == -ERANGE ? 0 : rc; /* the range of twins does not bind methods */
 }
 
 static struct hub_call **find_asked(struct hub *hub, const struct hub_client *client,
@@ -216,11 +219,13 @@ void hub_answer_call(struct hub *hub, const struct hub_client *client, struct mq
 {
     struct hub_call **link = find_asked(hub, client, rid);
     struct hub_call *call;
+    int rc;
 
     if (*link == NULL)
         return;
-    if (!is_json(payload, length)) {
-        end_call(hub, link, -EBADMSG);
+    rc = check_json(payload, length);
+    if (rc != 0) {
+        end_call(hub, link, rc);
         return;
     }
     call = unlink_call(hub, link);
@@ -259,21 +264,28 @@ void hub_on_wake(struct hub *hub, void (*told)(void *data), void *data)
     hub->wake_data = data;
 }
 
-static struct hub_call **find_below(struct hub *hub, const char *device_id, const char *module_id)
+static bool is_below(const struct hub_call *call, const char *device_id, const char *module_id)
+{
+    return device_id == NULL || (strcmp(call->device_id, device_id) == 0 &&
+                                 (module_id[0] == 0 || strcmp(call->module_id, module_id) == 0));
+}
+
+/* The oldest such call that is not newer than `last`. */
+static struct hub_call **find_below(struct hub *hub, const char *device_id, const char *module_id,
+                                    uint32_t last)
 {
     struct hub_call **link = &hub->calls;
 
-    while (*link != NULL && device_id != NULL &&
-           (strcmp((*link)->device_id, device_id) != 0 ||
-            (module_id[0] != 0 && strcmp((*link)->module_id, module_id) != 0)))
+    while (*link != NULL && ((*link)->rid > last || !is_below(*link, device_id, module_id)))
         link = &(*link)->next;
     return link;
 }
 
 void hub_end_calls(struct hub *hub, const char *device_id, const char *module_id, int rc)
 {
+    const uint32_t last = hub->last_rid; /* what `done` calls anew is another matter */
     struct hub_call **link;
 
-    while (link = find_below(hub, device_id, module_id), *link != NULL)
+    while (link = find_below(hub, device_id, module_id, last), *link != NULL)
         end_call(hub, link, rc);
 }

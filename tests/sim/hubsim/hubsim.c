@@ -62,13 +62,15 @@ static uint64_t now_ms(void *data)
     return uv_hrtime() / 1000000;
 }
 
+/* The hub's clock, which a fault may put wrong; `data` says where the faults are, NULL = none. */
 static int64_t wall_ms(void *data)
 {
+    struct faults *const *faults = data;
     struct timespec now;
 
-    (void)data;
     clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 +
+           (faults != NULL ? faults_clock_ms(*faults) : 0);
 }
 
 static uint32_t random_u32(void *data)
@@ -382,9 +384,12 @@ static int serve(struct program *program)
 /* --dump: no server, no loop. */
 static int dump(const struct hubsim_options *options)
 {
-    struct err err = { "the state cannot be read" };
     struct registry *registry;
-    int rc = registry_open_present(&registry, options->state, &err);
+    struct err err;
+    int rc;
+
+    err_set(&err, "%.200s: the state cannot be read", options->state);
+    rc = registry_open_present(&registry, options->state, &err);
 
     if (rc == 0) {
         rc = dump_print(registry, options->dump_keys, stdout);
@@ -392,6 +397,8 @@ static int dump(const struct hubsim_options *options)
     }
     if (rc == 0)
         return EXIT_SUCCESS;
+    if (ferror(stdout))
+        err_set(&err, "standard output cannot be written");
     fprintf(stderr, "hubsim: %s%s\n", err.msg,
             rc == -EBUSY ? "; end that one first, or dump a copy" : "");
     return rc == -ENOENT ? EX_NOINPUT : exit_code_of(rc);
@@ -399,11 +406,12 @@ static int dump(const struct hubsim_options *options)
 
 int main(int argc, char **argv)
 {
-    struct program program = { .env = { now_ms, wall_ms, random_u32, NULL } };
+    struct program program = { .env = { now_ms, wall_ms, random_u32, &program.faults } };
     int exit_code;
 
     if (hubsim_options_read(&program.options, &exit_code, argc, argv) != 0)
         return exit_code;
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a full disk: the write says so */
     if (program.options.dump)
         return dump(&program.options);
     add_name(&program, program.options.host_name);

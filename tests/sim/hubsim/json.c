@@ -68,28 +68,48 @@ static int check_number(const char *text, size_t *length)
     return isfinite(strtod(text, NULL)) ? 0 : -EBADMSG;
 }
 
+/* Checks the escape whose backslash is at `text`; cJSON takes \uZZZZ for U+0000. */
+static int check_escape(const char *text, size_t *length)
+{
+    if (text[1] != 'u') {
+        *length = 2;
+        return text[1] != 0 && strchr("\"\\/bfnrt", text[1]) != NULL ? 0 : -EBADMSG;
+    }
+    *length = 6;
+    return strspn(text + 2, "0123456789abcdefABCDEF") >= 4 && strncmp(text + 2, "0000", 4) != 0
+               ? 0
+               : -EBADMSG;
+}
+
 /* Checks the string whose opening quote is at `text`, and says how long it is with both quotes. */
 static int check_string(const char *text, size_t *length)
 {
     const char *c = text + 1;
 
-    for (; *c != '"'; c++) {
-        if ((unsigned char)*c < 0x20)
+    while (*c != '"') {
+        size_t step = 1;
+
+        if ((unsigned char)*c < 0x20 || (*c == '\\' && check_escape(c, &step) != 0))
             return -EBADMSG;
-        if (*c != '\\')
-            continue;
-        if (strncmp(c, "\\u0000", 6) == 0)
-            return -EBADMSG;
-        if (*++c == 0)
-            return -EBADMSG;
+        c += step;
     }
     *length = (size_t)(c - text) + 1;
     return 0;
 }
 
-/* What cJSON lets pass. `text` is NUL-terminated and holds no other NUL. */
+/* Whether the character may stand outside of texts; cJSON takes every control character for a blank,
+ * and skips a byte order mark. */
+static bool stands_outside(char c)
+{
+    return (c >= 0x20 && c < 0x7f) || c == '\t' || c == '\n' || c == '\r';
+}
+
+/* What cJSON lets pass; -ERANGE only if there is nothing worse. `text` is NUL-terminated and holds no
+ * other NUL. */
 static int check_text(const char *text)
 {
+    int range = 0;
+
     while (*text != 0) {
         size_t length = 1;
         int rc = 0;
@@ -98,11 +118,15 @@ static int check_text(const char *text)
             rc = check_string(text, &length);
         else if (*text == '-' || (*text >= '0' && *text <= '9'))
             rc = check_number(text, &length);
-        if (rc != 0)
+        else if (!stands_outside(*text))
+            rc = -EBADMSG;
+        if (rc == -ERANGE)
+            range = rc;
+        else if (rc != 0)
             return rc;
         text += length;
     }
-    return 0;
+    return range;
 }
 
 struct member {
@@ -155,7 +179,7 @@ static int drop_doubled_keys(cJSON *item)
     return rc;
 }
 
-int json_parse(cJSON **out, const char *text, size_t length)
+static int parse(cJSON **out, const char *text, size_t length, bool any_integer)
 {
     const char *end = NULL;
     cJSON *tree;
@@ -168,9 +192,14 @@ int json_parse(cJSON **out, const char *text, size_t length)
     if (copy == NULL)
         return -ENOMEM;
     rc = check_text(copy);
-    if (rc == 0) {
+    if (rc == -ERANGE && any_integer)
+        rc = 0;
+    if (rc == 0 || rc == -ERANGE) {
         tree = cJSON_ParseWithLengthOpts(copy, length + 1, &end, 1);
-        rc = tree != NULL ? drop_doubled_keys(tree) : -EBADMSG;
+        if (tree == NULL)
+            rc = -EBADMSG;
+        else if (rc == 0)
+            rc = drop_doubled_keys(tree);
         if (rc == 0)
             *out = tree;
         else
@@ -180,7 +209,85 @@ int json_parse(cJSON **out, const char *text, size_t length)
     return rc;
 }
 
+int json_parse(cJSON **out, const char *text, size_t length)
+{
+    return parse(out, text, length, false);
+}
+
+int json_parse_any(cJSON **out, const char *text, size_t length)
+{
+    return parse(out, text, length, true);
+}
+
+static const char *skip_blanks(const char *text)
+{
+    return text + strspn(text, " \t\n\r");
+}
+
+/* What stands behind the value at `text`. */
+static const char *skip_value(const char *text)
+{
+    size_t depth = 0;
+
+    do {
+        size_t length = 1;
+
+        if (*text == '"')
+            check_string(text, &length);
+        else if (*text == '{' || *text == '[')
+            depth++;
+        else if (*text == '}' || *text == ']')
+            depth--;
+        else if (depth == 0)
+            length = strcspn(text, ",]} \t\n\r");
+        text += length;
+    } while (depth > 0);
+    return text;
+}
+
+const char *json_member_text(const char *text, const char *key, size_t *length)
+{
+    const char *found = NULL;
+    size_t wanted = strlen(key);
+
+    text = skip_blanks(text);
+    if (*text != '{')
+        return NULL;
+    text = skip_blanks(text + 1);
+    while (*text == '"') {
+        const char *name = text + 1, *end = skip_value(text);
+        bool is_wanted = (size_t)(end - name) == wanted + 1 && memcmp(name, key, wanted) == 0;
+
+        text = skip_blanks(skip_blanks(end) + 1); /* the colon */
+        end = skip_value(text);
+        if (is_wanted) {
+            found = text;
+            *length = (size_t)(end - text);
+        }
+        text = skip_blanks(end);
+        text = skip_blanks(text + (*text == ',')); /* or the closing brace */
+    }
+    return found;
+}
+
 /* ---- writing ---- */
+
+/* How many bytes of the text stand in a JSON string as they are. */
+static size_t plain_length(const char *text)
+{
+    size_t length = 0;
+
+    for (;;) {
+        unsigned char c = (unsigned char)text[length];
+        size_t step = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+
+        if (c < 0x20 || c == '"' || c == '\\' ||
+            (step > 1 &&
+             (strnlen(text + length, step) < step || !mqtt_utf8_valid(text + length, step))))
+            return length;
+        length += step;
+    }
+}
 
 void json_print_text(struct buf *buf, const char *text)
 {
@@ -190,16 +297,17 @@ void json_print_text(struct buf *buf, const char *text)
     }
     buf_add_byte(buf, '"');
     while (*text != 0) {
-        size_t plain = 0;
+        size_t plain = plain_length(text);
 
-        while ((unsigned char)text[plain] >= 0x20 && text[plain] != '"' && text[plain] != '\\')
-            plain++;
         buf_add(buf, text, plain);
         text += plain;
-        if (*text == '"' || *text == '\\')
+        if (*text == '"' || *text == '\\') {
             buf_printf(buf, "\\%c", *text++);
-        else if (*text != 0)
-            buf_printf(buf, "\\u%04x", (unsigned)*text++);
+        } else if (*text != 0) {
+            unsigned char c = (unsigned char)*text++;
+
+            buf_printf(buf, "\\u%04x", c < 0x80 ? c : 0xfffdu);
+        }
     }
     buf_add_byte(buf, '"');
 }

@@ -30,6 +30,7 @@ enum {
     QUERY_DEPTH_MAX = 32,  /* parentheses in parentheses */
     QUERY_ITEMS_MAX = 32,  /* of SELECT, and of GROUP BY */
     QUERY_GROUPS_MAX = 1000,
+    QUERY_GROUPS_BYTES_MAX = 8 * 1024 * 1024, /* of the values that they are grouped by */
 };
 
 enum query_source { QUERY_DEVICES, QUERY_MODULES };
@@ -58,7 +59,7 @@ void query_print(struct buf *buf, const struct query *query, const cJSON *docume
 struct query_groups;
 int query_groups_new(struct query_groups **out, const struct query *query); /* 0, -ENOMEM */
 void query_groups_free(struct query_groups *groups);
-/* 0, -EMFILE (QUERY_GROUPS_MAX), -ENOMEM. */
+/* 0, -EMFILE (QUERY_GROUPS_MAX, or _BYTES_MAX), -ENOMEM. */
 int query_groups_add(struct query_groups *groups, const cJSON *document);
 /* In the order in which they were met; a query without GROUP BY has one row whatever came. */
 size_t query_groups_count(const struct query_groups *groups);

@@ -345,6 +345,7 @@ struct query_groups {
     const struct query *query;
     struct group *groups;
     size_t count, capacity;
+    size_t bytes; /* of all keys */
 };
 
 int query_groups_new(struct query_groups **out, const struct query *query)
@@ -447,6 +448,7 @@ static int add_group(struct query_groups *groups, const char *key, const cJSON *
         cJSON_Delete(group.row);
         return -ENOMEM;
     }
+    groups->bytes += strlen(key);
     groups->groups[groups->count] = group;
     *out = &groups->groups[groups->count++];
     return 0;
@@ -486,17 +488,19 @@ int query_groups_add(struct query_groups *groups, const cJSON *document)
     struct buf key;
     int rc;
 
-    buf_init(&key, SIZE_MAX / 4); /* values of a twin, which has its own limits */
+    buf_init(&key, QUERY_GROUPS_BYTES_MAX);
     rc = print_key(groups->query, document, &key);
     if (rc == 0) {
         group = find_group(groups, buf_text(&key));
-        if (group == NULL)
+        if (group == NULL && groups->bytes + key.length > QUERY_GROUPS_BYTES_MAX)
+            rc = -EMFILE;
+        else if (group == NULL)
             rc = add_group(groups, buf_text(&key), document, &group);
         if (rc == 0)
             add_sums(group, groups->query, document);
     }
     buf_done(&key);
-    return rc;
+    return rc == -ENOSPC ? -EMFILE : rc;
 }
 
 size_t query_groups_count(const struct query_groups *groups)

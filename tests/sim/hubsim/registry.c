@@ -126,15 +126,15 @@ static int error_of(int code)
 
 /* ---- open and close ---- */
 
-/* Makes the file with the right mode before SQLite does: it holds keys. The log beside it inherits.
- */
-static int make_file(const char *path, struct err *err)
+/* Opens the file for a moment, for an error that says what is wrong; with O_CREAT it is made, with the
+ * right mode before SQLite does: it holds keys. The log beside it inherits. */
+static int try_file(const char *path, int create, struct err *err)
 {
     int fd;
 
     if (strcmp(path, ":memory:") == 0)
         return 0;
-    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    fd = open(path, O_RDWR | O_CLOEXEC | create, 0600);
     if (fd < 0) {
         int rc = -errno;
 
@@ -161,7 +161,7 @@ static int read_integer(sqlite3 *db, const char *query, int *out)
 }
 
 /* Refuses a database that another program made, or a newer hubsim. */
-static int check_owner(sqlite3 *db, int *version)
+static int check_owner(sqlite3 *db, bool must_be_ours, int *version)
 {
     int application_id = 0, tables = 0;
     int code = read_integer(db, "PRAGMA application_id", &application_id);
@@ -170,9 +170,13 @@ static int check_owner(sqlite3 *db, int *version)
         code = read_integer(db, "SELECT count(*) FROM sqlite_master", &tables);
     if (code == SQLITE_OK)
         code = read_integer(db, "PRAGMA user_version", version);
-    if (code == SQLITE_OK && application_id != APPLICATION_ID && tables > 0)
-        code = SQLITE_NOTADB;
-    return code == SQLITE_OK && *version > SCHEMA_VERSION ? SQLITE_NOTADB : code;
+    if (code != SQLITE_OK)
+        return code;
+    if (application_id == APPLICATION_ID)
+        return *version >= 1 && *version <= SCHEMA_VERSION ? SQLITE_OK : SQLITE_NOTADB;
+    /* Nobody's is only what nothing was ever written to. */
+    return must_be_ours || application_id != 0 || tables != 0 || *version != 0 ? SQLITE_NOTADB
+                                                                               : SQLITE_OK;
 }
 
 /* From `version` (0 = nothing there) to ours, as one transaction. */
@@ -189,22 +193,28 @@ static int upgrade(sqlite3 *db, int version)
     return code == SQLITE_OK ? sqlite3_exec(db, mark, NULL, NULL, NULL) : code;
 }
 
-static int set_up(sqlite3 *db)
+static int set_up(sqlite3 *db, bool must_be_ours)
 {
     int version = 0;
     int code = sqlite3_exec(db, "PRAGMA locking_mode = EXCLUSIVE", NULL, NULL, NULL);
 
     if (code == SQLITE_OK)
-        code = check_owner(db, &version);
+        code = check_owner(db, must_be_ours, &version);
     if (code == SQLITE_OK)
         code = sqlite3_exec(db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL", NULL,
                             NULL, NULL);
     return code == SQLITE_OK ? upgrade(db, version) : code;
 }
 
+/* What error_of says, but that a damaged file is no state. */
+static int open_error_of(int code)
+{
+    return (code & 0xff) == SQLITE_CORRUPT ? -EINVAL : error_of(code);
+}
+
 static void explain(struct err *err, const char *path, int code, sqlite3 *db)
 {
-    switch (error_of(code)) {
+    switch (open_error_of(code)) {
     case -EBUSY:
         err_set(err, "%s: another process has it open", path);
         break;
@@ -216,7 +226,7 @@ static void explain(struct err *err, const char *path, int code, sqlite3 *db)
     }
 }
 
-static int open_file(struct registry **out, const char *path, struct err *err)
+static int open_file(struct registry **out, const char *path, bool must_be_ours, struct err *err)
 {
     struct registry *registry = calloc(1, sizeof *registry);
     int code;
@@ -225,11 +235,11 @@ static int open_file(struct registry **out, const char *path, struct err *err)
         return -ENOMEM;
     code = sqlite3_open_v2(path, &registry->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
     if (code == SQLITE_OK)
-        code = set_up(registry->db);
+        code = set_up(registry->db, must_be_ours);
     if (code != SQLITE_OK) {
         explain(err, path, code, registry->db);
         registry_close(registry);
-        return error_of(code);
+        return open_error_of(code);
     }
     *out = registry;
     return 0;
@@ -237,20 +247,16 @@ static int open_file(struct registry **out, const char *path, struct err *err)
 
 int registry_open(struct registry **out, const char *path, struct err *err)
 {
-    int rc = make_file(path, err);
+    int rc = try_file(path, O_CREAT, err);
 
-    return rc == 0 ? open_file(out, path, err) : rc;
+    return rc == 0 ? open_file(out, path, false, err) : rc;
 }
 
 int registry_open_present(struct registry **out, const char *path, struct err *err)
 {
-    if (access(path, F_OK) != 0) {
-        int rc = -errno;
+    int rc = try_file(path, 0, err);
 
-        err_set(err, "%s: %s", path, strerror(errno));
-        return rc;
-    }
-    return open_file(out, path, err);
+    return rc == 0 ? open_file(out, path, true, err) : rc;
 }
 
 void registry_close(struct registry *registry)

@@ -32,7 +32,8 @@ struct registry_session {
  * brought up to date. 0, or with `err`: -EBUSY (another process has it), -EACCES, -ENOENT, -EINVAL
  * (not a state of ours, or of a newer hubsim), -EIO, -ENOMEM. */
 int registry_open(struct registry **out, const char *path, struct err *err);
-/* The same for a file that must be there: -ENOENT otherwise, and nothing is made. */
+/* The same for a file that must be a state already: -ENOENT or -EINVAL otherwise, and nothing is made.
+ */
 int registry_open_present(struct registry **out, const char *path, struct err *err);
 void registry_close(struct registry *registry);
 

@@ -195,6 +195,7 @@ static const struct route *find_route(const struct hub *hub, const struct rest_r
 static int take_if_match(const struct hub *hub, const char *header, char *out, size_t size,
                          const char **etag)
 {
+    const bool strict = hub_rules(hub)->strict_if_match;
     size_t length = header != NULL ? strlen(header) : 0;
 
     *etag = NULL;
@@ -204,10 +205,15 @@ static int take_if_match(const struct hub *hub, const char *header, char *out, s
         *etag = "*";
         return 0;
     }
-    if (length < 3 || length - 2 >= size || header[0] != '"' || header[length - 1] != '"')
-        return hub_rules(hub)->strict_if_match ? -EINVAL : 0;
-    memcpy(out, header + 1, length - 2);
-    out[length - 2] = 0;
+    if (length < 2 || header[0] != '"' || header[length - 1] != '"')
+        return strict ? -EINVAL : 0;
+    if (length == 2 && strict)
+        return -EINVAL;
+    length -= 2;
+    if (length >= size) /* nobody's etag: it must match nothing, not everything */
+        length = 0;
+    memcpy(out, header + 1, length);
+    out[length] = 0;
     *etag = out;
     return 0;
 }
@@ -225,8 +231,11 @@ static bool authorized(const struct hub *hub, const struct rest_request *request
     if (rc == 0)
         return true;
     hub_note(hub, "%s %s: refused: %s", request->method, request->path, err.msg);
-    rest_fail(hub, response, 401, rc == -EACCES ? "IotHubUnauthorizedAccess" : "IotHubUnauthorized",
-              err.msg);
+    if (rc == -ENOMEM)
+        rest_fail(hub, response, 500, "ServerError", "out of memory");
+    else
+        rest_fail(hub, response, 401,
+                  rc == -EACCES ? "IotHubUnauthorizedAccess" : "IotHubUnauthorized", err.msg);
     return false;
 }
 

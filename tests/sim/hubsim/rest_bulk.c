@@ -75,6 +75,8 @@ static int read_item(struct item *item, cJSON *json, struct err *err)
     if (!item->mode->if_match)
         return 0;
     etag = json_text(json, item->mode->operation == UPDATE_TWIN ? "twinETag" : "eTag");
+    if (etag == NULL && item->mode->operation != UPDATE_TWIN)
+        etag = json_text(json, "etag"); /* the SDK for Node sends a device as it got it */
     if (etag == NULL) {
         err_set(err, "the etag that must match is missing");
         return -EINVAL;

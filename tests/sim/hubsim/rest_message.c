@@ -146,7 +146,7 @@ static void print_body(struct buf *out, const struct hub_message *message)
 {
     const char *text = message->length > 0 ? message->body : "";
     cJSON *tree = NULL;
-    bool is_json = json_parse(&tree, text, message->length) == 0;
+    bool is_json = json_parse_any(&tree, text, message->length) == 0;
 
     if (is_json ||
         (mqtt_utf8_valid(text, message->length) && memchr(text, 0, message->length) == NULL)) {

@@ -214,7 +214,8 @@ static void answer(const struct rest_call *call, const struct query *query, cons
     buf_done(&page.document);
     if (rc != 0) {
         rest_refuse(call, rc == -EMFILE ? -EINVAL : rc,
-                    rc == -EMFILE ? "the query makes more than 1,000 groups" : "");
+                    rc == -EMFILE ? "the query makes more than 1,000 groups, or too large ones"
+                                  : "");
         return;
     }
     page.end.given += page.count;

@@ -277,9 +277,10 @@ static int plain_callback(struct lws *wsi, enum lws_callback_reasons reason, voi
     return server_http_event(user, server_of(wsi)->hub, wsi, reason, in, length);
 }
 
-/* The subprotocol is compared with case; the SDK for C offers it in capitals. */
+/* The subprotocol is compared with case; the SDK for C offers it in capitals. The first is no
+ * subprotocol, and has a name that nobody can offer: a WebSocket of it would have no client. */
 static const struct lws_protocols protocols[] = {
-    { "http", http_callback, sizeof(struct session), 0, 0, NULL, 0 },
+    { "(http)", http_callback, sizeof(struct session), 0, 0, NULL, 0 },
     { "mqtt", mqtt_callback, sizeof(struct session), SERVICE_BUFFER, 0, NULL, 0 },
     { "MQTT", mqtt_callback, sizeof(struct session), SERVICE_BUFFER, 0, NULL, 0 },
     { NULL, NULL, 0, 0, 0, NULL, 0 },

@@ -34,9 +34,9 @@ static void free_exchange(struct session *session)
     session->exchange = NULL;
 }
 
-/* A header's value by "name:", owned by the caller; NULL when it is absent or longer than HEADER_MAX.
- */
-static char *copy_header(struct lws *wsi, const char *name)
+/* A header's value by "name:", owned by the caller; NULL when it is absent, or lost: it is there, and
+ * longer than HEADER_MAX or without memory. */
+static char *copy_header(struct lws *wsi, const char *name, bool *lost)
 {
     static const struct {
         const char *name;
@@ -57,14 +57,17 @@ static char *copy_header(struct lws *wsi, const char *name)
     }
     length = token >= 0 ? lws_hdr_total_length(wsi, (enum lws_token_indexes)token)
                         : lws_hdr_custom_length(wsi, name, name_length);
-    if (length <= 0 || length > HEADER_MAX)
+    if (length <= 0)
         return NULL;
-    value = malloc((size_t)length + 1);
-    if (value == NULL)
+    value = length <= HEADER_MAX ? malloc((size_t)length + 1) : NULL;
+    if (value == NULL) {
+        *lost = true;
         return NULL;
+    }
     copied = token >= 0 ? lws_hdr_copy(wsi, value, length + 1, (enum lws_token_indexes)token)
                         : lws_hdr_custom_copy(wsi, value, length + 1, name, name_length);
     if (copied != length) {
+        *lost = true;
         free(value);
         return NULL;
     }
@@ -137,8 +140,9 @@ static bool read_head(struct exchange *x, struct lws *wsi)
     x->path = strndup(path, (size_t)length);
     x->path_is_cut = path_is_cut(wsi, method->token);
     for (size_t i = 0; i < REST_TEXT_COUNT; i++)
-        x->texts[i] = rest_sources[i].is_header ? copy_header(wsi, rest_sources[i].name)
-                                                : copy_parameter(wsi, rest_sources[i].name);
+        x->texts[i] = rest_sources[i].is_header
+                          ? copy_header(wsi, rest_sources[i].name, &x->header_is_lost)
+                          : copy_parameter(wsi, rest_sources[i].name);
     x->chunked = lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0;
     x->content_length = content_length(wsi);
     return x->path != NULL;

@@ -10,6 +10,7 @@
 #include "bridge/mqtt.h"
 #include "tests/sim/hubsim/json.h"
 #include "tests/sim/hubsim/stamp.h"
+#include "tests/sim/hubsim/twin_limits.h"
 
 #include <errno.h>
 #include <string.h>
@@ -57,105 +58,6 @@ void twin_done(struct twin *twin)
     section_done(&twin->desired);
     section_done(&twin->reported);
     *twin = (struct twin){ 0 };
-}
-
-/* ---- what a twin may hold ---- */
-
-/* C0, DEL and C1 control characters of valid UTF-8. */
-static bool is_control(const char *c)
-{
-    const unsigned char *u = (const unsigned char *)c;
-
-    return u[0] < 0x20 || u[0] == 0x7f || (u[0] == 0xc2 && u[1] >= 0x80 && u[1] <= 0x9f);
-}
-
-/* Characters of a text, control characters left out (4.5, "size computation"); or its bytes. */
-static size_t text_size(const char *text, enum hub_size_rule rule)
-{
-    size_t size = 0;
-
-    if (rule == HUB_SIZE_BYTES)
-        return strlen(text);
-    for (; *text != 0; text++) {
-        bool starts_character = ((unsigned char)*text & 0xc0) != 0x80;
-
-        if (starts_character && !is_control(text))
-            size++;
-    }
-    return size;
-}
-
-static size_t tree_size(const cJSON *item, enum hub_size_rule rule)
-{
-    size_t size = 0;
-
-    if (cJSON_IsString(item))
-        return text_size(item->valuestring, rule);
-    if (cJSON_IsNumber(item))
-        return 8;
-    if (cJSON_IsBool(item))
-        return 4;
-    for (const cJSON *child = item->child; child != NULL; child = child->next) {
-        if (cJSON_IsNull(child)) /* of a patch: it will not be there */
-            continue;
-        if (child->string != NULL)
-            size += text_size(child->string, rule);
-        size += tree_size(child, rule);
-    }
-    return size;
-}
-
-static int check_key(const char *key, struct err *err)
-{
-    if (strlen(key) > TWIN_KEY_MAX) {
-        err_set(err, "the key %.40s... is longer than %d bytes", key, TWIN_KEY_MAX);
-        return -EINVAL;
-    }
-    for (const char *c = key; *c != 0; c++) {
-        if (is_control(c) || strchr(".$ ", *c) != NULL) {
-            err_set(err,
-                    "the key '%.80s' holds a character that keys may not hold (. $ blank, control)",
-                    key);
-            return -EINVAL;
-        }
-    }
-    return 0;
-}
-
-static int check_tree(const cJSON *item, int depth, bool in_array, struct err *err);
-
-static int check_child(const cJSON *child, int depth, bool in_array, struct err *err)
-{
-    int rc = child->string != NULL ? check_key(child->string, err) : 0;
-
-    if (rc != 0)
-        return rc;
-    if (in_array && cJSON_IsNull(child)) {
-        err_set(err, "null inside an array");
-        return -EINVAL;
-    }
-    if (cJSON_IsString(child) && strlen(child->valuestring) > TWIN_STRING_MAX) {
-        err_set(err, "a text is longer than %d bytes", TWIN_STRING_MAX);
-        return -EINVAL;
-    }
-    if (cJSON_IsObject(child) || cJSON_IsArray(child))
-        return check_tree(child, depth + 1, in_array, err);
-    return 0;
-}
-
-/* `depth`: of the container `item`, the section itself being 0. `in_array`: it, or what it is in: null
- * deletes only where keys are merged. */
-static int check_tree(const cJSON *item, int depth, bool in_array, struct err *err)
-{
-    int rc = 0;
-
-    if (depth > TWIN_DEPTH_MAX) {
-        err_set(err, "deeper than %d levels", TWIN_DEPTH_MAX);
-        return -EINVAL;
-    }
-    for (const cJSON *child = item->child; child != NULL && rc == 0; child = child->next)
-        rc = check_child(child, depth, in_array || cJSON_IsArray(item), err);
-    return rc;
 }
 
 /* ---- merging ---- */
@@ -292,17 +194,6 @@ static int difference(cJSON **out, const cJSON *before, const cJSON *after)
 
 /* ---- writes ---- */
 
-static int check_size(const cJSON *properties, enum hub_size_rule rule, size_t max, struct err *err)
-{
-    size_t size = tree_size(properties, rule);
-
-    if (size <= max)
-        return 0;
-    err_set(err, "the section is larger than %zu KB: %zu %s", max / 1024, size,
-            rule == HUB_SIZE_BYTES ? "bytes" : "characters");
-    return -EFBIG;
-}
-
 /* Copies `section`, merges `patch` into the copy and measures it. */
 static int merged_copy(struct twin_section *out, const struct twin_section *section,
                        const cJSON *patch, const struct stamping *stamping, size_t max,
@@ -313,17 +204,17 @@ static int merged_copy(struct twin_section *out, const struct twin_section *sect
         .metadata = section->metadata != NULL ? cJSON_Duplicate(section->metadata, true) : NULL,
         .version = section->version + 1,
     };
-    int rc = check_tree(patch, 0, false, err);
+    int rc = twin_check_tree(patch, err);
 
     if (rc == 0 &&
         (copy.properties == NULL || (section->metadata != NULL && copy.metadata == NULL)))
         rc = -ENOMEM;
     if (rc == 0) /* what is too large by itself is not worth the merging */
-        rc = check_size(patch, stamping->size_rule, max, err);
+        rc = twin_check_size(patch, stamping->size_rule, max, err);
     if (rc == 0)
         rc = merge(copy.properties, copy.metadata, patch, stamping);
     if (rc == 0)
-        rc = check_size(copy.properties, stamping->size_rule, max, err);
+        rc = twin_check_size(copy.properties, stamping->size_rule, max, err);
     if (rc != 0) {
         section_done(&copy);
         return rc;
@@ -487,9 +378,9 @@ int twin_replace(struct twin *twin, cJSON *body, const struct twin_context *cont
 
     /* Checked before the difference drops what is null, so that a PUT is refused like a PATCH. */
     if (rc == 0 && sections.tags != NULL)
-        rc = check_tree(sections.tags, 0, false, err);
+        rc = twin_check_tree(sections.tags, err);
     if (rc == 0 && sections.desired != NULL)
-        rc = check_tree(sections.desired, 0, false, err);
+        rc = twin_check_tree(sections.desired, err);
     if (rc == 0 && (sections.tags != NULL || !keep))
         rc = as_difference(&sections.tags, &tags, twin->tags);
     if (rc == 0 && (sections.desired != NULL || !keep))

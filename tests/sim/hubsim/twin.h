@@ -19,7 +19,10 @@ enum { /* 4.5; bytes or characters as counted there */
        TWIN_STRING_MAX = 4096,
        TWIN_KEY_MAX = 1024,
        TWIN_DEPTH_MAX = 10,
-       TWIN_ETAG_MAX = 16, /* bytes of an etag's text, with the NUL */
+       TWIN_BYTES_FACTOR = 5, /* bytes of a section for each character that it may count: what UTF-8
+                                 needs at most, and one, so that nobody fills the memory with what
+                                 counts nothing */
+       TWIN_ETAG_MAX = 16,    /* bytes of an etag's text, with the NUL */
 };
 
 struct twin_section {
