@@ -1,6 +1,7 @@
 # adapters/: what decides, without a socket.
 unit_test(pdu modbus_core)
 unit_test(framing modbus_core)
+unit_test(rtu modbus_core)
 unit_test(codec modbus_core)
 unit_test(plan modbus_core)
 target_link_options(test_plan PRIVATE -Wl,--wrap=calloc) # memory that runs out
