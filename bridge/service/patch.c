@@ -432,13 +432,20 @@ int patch_replacement(char **out, const struct cJSON *fragment, enum patch_form 
 
 /* ---- foretelling ---- */
 
+/* A hub sends no key twice; what sends one is not to keep the second half of it. */
+static void drop_member(cJSON *section, const char *key)
+{
+    while (cJSON_GetObjectItemCaseSensitive(section, key) != NULL)
+        cJSON_DeleteItemFromObjectCaseSensitive(section, key);
+}
+
 static int merge_child(cJSON *section, const cJSON *change)
 {
     cJSON *present = cJSON_GetObjectItemCaseSensitive(section, change->string);
     cJSON *fresh;
 
     if (cJSON_IsNull(change)) {
-        cJSON_DeleteItemFromObjectCaseSensitive(section, change->string);
+        drop_member(section, change->string);
         return 0;
     }
     if (cJSON_IsObject(change) && cJSON_IsObject(present))
@@ -446,7 +453,7 @@ static int merge_child(cJSON *section, const cJSON *change)
     fresh = cJSON_IsObject(change) ? cJSON_CreateObject() : cJSON_Duplicate(change, 1);
     if (fresh == NULL)
         return -ENOMEM;
-    cJSON_DeleteItemFromObjectCaseSensitive(section, change->string);
+    drop_member(section, change->string);
     if (!cJSON_AddItemToObject(section, change->string, fresh)) {
         cJSON_Delete(fresh);
         return -ENOMEM;
