@@ -39,7 +39,7 @@ class System {
   async works(module = this.modules[0], timeout = 10000) {
     const { iot, site } = this;
     const setpoint = 10 + (++this.celsius % 200) / 10;
-    await this.gateway.ready([module], 30000);
+    await this.gateway.ready([module], Math.max(30000, timeout));
     await site.temperature(module, this.celsius);
     const { $version } = (await iot.desire(DEVICE, module, { setpoint })).properties.desired;
     await until(async () => {
