@@ -38,10 +38,41 @@ bool show_is_acknowledgement(const struct cJSON *node)
            cJSON_IsNumber(cJSON_GetObjectItemCaseSensitive(node, "av"));
 }
 
+/* Of a name that comes twice, which no hub sends, the first counts, as everywhere. */
+static bool same_members(const cJSON *a, const cJSON *b)
+{
+    for (const cJSON *child = a->child; child != NULL; child = child->next) {
+        const cJSON *other = cJSON_GetObjectItemCaseSensitive(b, child->string);
+
+        if (other == NULL)
+            return false;
+        if (cJSON_GetObjectItemCaseSensitive(a, child->string) == child && !show_same(child, other))
+            return false;
+    }
+    for (const cJSON *child = b->child; child != NULL; child = child->next)
+        if (cJSON_GetObjectItemCaseSensitive(a, child->string) == NULL)
+            return false;
+    return true;
+}
+
+static bool same_items(const cJSON *a, const cJSON *b)
+{
+    const cJSON *one = a->child, *other = b->child;
+
+    for (; one != NULL && other != NULL; one = one->next, other = other->next)
+        if (!show_same(one, other))
+            return false;
+    return one == NULL && other == NULL;
+}
+
 bool show_same(const struct cJSON *a, const struct cJSON *b)
 {
     if (cJSON_IsNumber(a) && cJSON_IsNumber(b))
         return a->valuedouble == b->valuedouble;
+    if (cJSON_IsObject(a) && cJSON_IsObject(b))
+        return same_members(a, b);
+    if (cJSON_IsArray(a) && cJSON_IsArray(b))
+        return same_items(a, b);
     return cJSON_Compare(a, b, 1);
 }
 

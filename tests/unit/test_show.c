@@ -217,9 +217,45 @@ static void show_twin_into_a_small_buffer_fails(void **state)
     cJSON_Delete(twin);
 }
 
+static void show_same_compares_values_not_texts(void **state)
+{
+    static const struct {
+        const char *one, *other;
+        bool same;
+    } cases[] = {
+        { "1", "1.0", true },
+        { "1", "\"1\"", false },
+        { "true", "true", true },
+        { "[1,2]", "[1,2.0]", true },
+        { "[1,2]", "[2,1]", false },
+        { "[1]", "[1,1]", false },
+        { "{\"a\":1,\"b\":[{}]}", "{\"b\":[{}],\"a\":1}", true },
+        { "{\"a\":1}", "{\"A\":1}", false },
+        { "{\"a\":1}", "{\"a\":1,\"b\":null}", false },
+        { "{\"a\":1,\"b\":null}", "{\"a\":1}", false },
+        { "{\"a\":1,\"a\":2}", "{\"a\":1,\"a\":2}", true },
+        { "{\"a\":1,\"a\":2}", "{\"a\":1}", true },
+        { "{\"a\":1,\"a\":2}", "{\"a\":2}", false },
+        { "{}", "[]", false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        cJSON *one = cJSON_Parse(cases[i].one), *other = cJSON_Parse(cases[i].other);
+
+        print_message("case %s %s\n", cases[i].one, cases[i].other);
+        assert_int_equal(show_same(one, other), cases[i].same);
+        assert_int_equal(show_same(other, one), cases[i].same);
+
+        cJSON_Delete(one);
+        cJSON_Delete(other);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(show_same_compares_values_not_texts),
         cmocka_unit_test(show_twin_both_sections_stand_side_by_side),
         cmocka_unit_test(show_twin_acknowledgement_is_told_in_words),
         cmocka_unit_test(show_twin_without_metadata_takes_the_sections_version),
